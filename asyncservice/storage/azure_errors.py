@@ -1,0 +1,26 @@
+"""Azure's errors in our words, translated at the border with their cause attached."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from azure.core.exceptions import AzureError, HttpResponseError
+
+from asyncservice.storage.errors import StorageRefused, StorageUnavailable
+
+#: Answers that say "not now": time-out, throttled, broken, busy.
+TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn an Azure error into StorageUnavailable or StorageRefused, naming *what* was asked."""
+    try:
+        yield
+    except HttpResponseError as error:
+        status = error.status_code
+        code = getattr(error, "error_code", None) or error.reason or "no reason given"
+        kind = StorageUnavailable if status is None or status in TRANSIENT_STATUS else StorageRefused
+        raise kind(f"{what}: {status} {code}") from error
+    except (AzureError, TimeoutError) as error:
+        raise StorageUnavailable(f"{what}: {error}") from error
