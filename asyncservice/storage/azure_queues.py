@@ -46,7 +46,7 @@ class AzureQueue:
 
     async def delete(self, message: QueueMessage) -> None:
         """Remove a received message."""
-        with translated(f"delete from {self.name}"):
+        with translated(f"remove a message of {self.name}"):
             try:
                 await self._client.delete_message(message.id, message.pop_receipt)
             except ResourceNotFoundError:

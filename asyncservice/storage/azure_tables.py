@@ -88,7 +88,7 @@ class AzureTable:
         pages = self._client.query_entities(
             " and ".join(conditions),
             results_per_page=_PAGE if limit is None else min(limit, _PAGE),
-            **({} if columns is None else {"select": columns}),
+            select=columns,
         )
         found = 0
         with translated(f"scan {self.name}"):
@@ -118,9 +118,9 @@ class AzureTable:
                 case Delete(key, str(etag)):
                     await self._delete(partition, key, etag)
                     return ""
+            return str(answer["etag"])
         except HttpResponseError as error:
             raise self._conflict(error, partition, write.key) or error from error
-        return str(answer["etag"])
 
     async def _delete(self, partition: str, key: str, etag: str) -> None:
         # The client's own delete_entity takes a missing row for deleted; here that is an answer somebody waits for.

@@ -126,7 +126,7 @@ class MemoryTable:
         total = 0
         for write in writes:
             for key in (partition, write.key):
-                if _FORBIDDEN_IN_KEYS.search(key) or len(key) > 512:
+                if _FORBIDDEN_IN_KEYS.search(key) or len(key) > _MAX_KEY:
                     raise StorageRefused(f"{key!r} is no valid key.")
             if not isinstance(write, Delete):
                 total += _size(write.values)
@@ -135,16 +135,14 @@ class MemoryTable:
 
     def _check_condition(self, partition: str, write: Write) -> None:
         row = self._rows.get(partition, {}).get(write.key)
+        reason: ConflictReason | None = None
         match write:
-            case Insert():
-                reason = ConflictReason.EXISTS if row else None
-            case Put():
-                reason = None
-            case Replace(etag=etag) | Delete(etag=etag):
-                if row is None:
-                    reason = ConflictReason.MISSING
-                else:
-                    reason = ConflictReason.CHANGED if etag is not None and etag != row.etag else None
+            case Insert() if row is not None:
+                reason = ConflictReason.EXISTS
+            case Replace() | Delete() if row is None:
+                reason = ConflictReason.MISSING
+            case Replace(etag=etag) | Delete(etag=etag) if row is not None and etag not in {None, row.etag}:
+                reason = ConflictReason.CHANGED
         if reason is not None:
             raise RowConflict(self._name, partition, write.key, reason)
 
