@@ -1,0 +1,178 @@
+"""The AsyncOperation: one system job, as a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from asyncservice.operations.columns import COLUMNS, ColumnType
+from asyncservice.operations.errors import ErrorCode, InvalidOperation
+from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.operationtypes import OperationType
+from asyncservice.operations.states import COMPLETED, LOCKED, StateCode, StatusCode
+
+#: The user in whose name the service acts when nobody else is named; Dataverse's own SYSTEM user is an id like any other.
+SYSTEM_USER: Final = UUID("00000000-0000-0000-0000-000000000001")
+ROOT_BUSINESS_UNIT: Final = UUID("00000000-0000-0000-0000-000000000002")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AsyncOperation:
+    """One system job: the columns of Dataverse's asyncoperation table, then what the service itself keeps with it.
+
+    A value: every change makes a new one (`dataclasses.replace`), and only `asyncservice.operations.lifecycle` makes
+    changes. Virtual columns (names of the rows that lookups point at) are derived where they are shown.
+    """
+
+    asyncoperationid: UUID
+    operationtype: int
+    createdon: datetime
+    modifiedon: datetime
+    correlationid: UUID
+    correlationupdatedtime: datetime
+
+    statuscode: StatusCode = StatusCode.WAITING_FOR_RESOURCES
+    name: str | None = None
+    data: str | None = None
+    datablobid: UUID | None = None
+    dependencytoken: str | None = None
+    depth: int = 1
+    postponeuntil: datetime | None = None
+    recurrencepattern: str | None = None
+    recurrencestarttime: datetime | None = None
+    sequence: int = 0
+
+    startedon: datetime | None = None
+    completedon: datetime | None = None
+    #: Seconds of execution, two decimals, over all attempts.
+    executiontimespan: float = 0.0
+    #: Retries done so far.
+    retrycount: int = 0
+    errorcode: int | None = None
+    message: str | None = None
+    friendlymessage: str | None = None
+    hostid: str | None = None
+    iswaitingforevent: bool = False
+
+    breadcrumbid: UUID | None = None
+    callerorigin: str | None = None
+    expanderstarttime: datetime | None = None
+    messagename: str | None = None
+    parentpluginexecutionid: UUID | None = None
+    primaryentitytype: str | None = None
+    regardingobjectid: UUID | None = None
+    regardingobjecttypecode: str | None = None
+    requestid: UUID | None = None
+    retainjobhistory: bool = False
+    rootexecutioncontext: str | None = None
+    subtype: int | None = None
+    timezoneruleversionnumber: int | None = None
+    utcconversiontimezonecode: int | None = None
+    workload: str | None = None
+    workflowactivationid: UUID | None = None
+    workflowisblocked: bool = False
+    workflowstagename: str | None = None
+    workflowstate: str | None = None
+    owningextensionid: UUID | None = None
+    owningextensiontypecode: str | None = None
+
+    createdby: UUID = SYSTEM_USER
+    createdonbehalfby: UUID | None = None
+    modifiedby: UUID = SYSTEM_USER
+    modifiedonbehalfby: UUID | None = None
+    ownerid: UUID = SYSTEM_USER
+    owneridtype: str = "systemuser"
+    owningbusinessunit: UUID = ROOT_BUSINESS_UNIT
+    owningteam: UUID | None = None
+    owninguser: UUID | None = SYSTEM_USER
+
+    # What follows is the service's own; Dataverse has no such columns.
+
+    #: Counts writes of this record, from 1.
+    version: int = 1
+    #: Counts claims; with hostid it names the attempt that holds the lease, and fences off earlier ones.
+    attempt: int = 0
+    #: Until when the attempt holds the record; None unless Locked.
+    leaseuntil: datetime | None = None
+    #: Process deaths since the last sign of progress.
+    deaths: int = 0
+    #: When it last became Ready.
+    readyon: datetime | None = None
+    #: Where the next slice begins, as JSON.
+    checkpoint: str | None = None
+    successcount: int | None = None
+    failurecount: int | None = None
+    totalcount: int | None = None
+    #: The moment of its agenda row; None when it has none.
+    agendaon: datetime | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    #: Entries of its history that stand in rows of their own, because the record was full.
+    archivedhistory: int = 0
+
+    @property
+    def statecode(self) -> StateCode:
+        """The coarse state that the status belongs to."""
+        return self.statuscode.state
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether nothing more will happen to it of itself."""
+        return self.statuscode in COMPLETED
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether an attempt is under way, or was when its process died."""
+        return self.statuscode in LOCKED
+
+    @property
+    def type(self) -> OperationType | None:
+        """The operation type, or None for a number that Dataverse does not publish."""
+        return OperationType.parse(self.operationtype)
+
+    @property
+    def label(self) -> str:
+        """A short name for logs and people."""
+        return self.name or (self.type.label if self.type else f"operation type {self.operationtype}")
+
+
+#: Fields that Dataverse knows, in the order of the record.
+DATAVERSE_FIELDS: Final = tuple(each.name for each in fields(AsyncOperation) if each.name in COLUMNS)
+
+
+def check(operation: AsyncOperation) -> AsyncOperation:
+    """Return *operation* when every column holds what it may. Raises InvalidOperation naming the first that does not."""
+    for name in DATAVERSE_FIELDS:
+        _check_column(name, getattr(operation, name))
+    if operation.type is None:
+        raise InvalidOperation(
+            f"operationtype {operation.operationtype} is no operation type of Dataverse.",
+            code=ErrorCode.TYPE_NOT_RECOGNIZED,
+        )
+    return operation
+
+
+def _check_column(name: str, value: Any) -> None:  # noqa: ANN401 - any column's value
+    column = COLUMNS[name]
+    if value is None:
+        if column.system_required:
+            raise InvalidOperation(f"{name} is required.")
+        return
+    if column.max_length is not None and len(value) > column.max_length:
+        raise InvalidOperation(f"{name} has {len(value)} characters; {column.max_length} is the limit.")
+    if column.minimum is not None and value < column.minimum:
+        raise InvalidOperation(f"{name} is {value}; {column.minimum} is the least.")
+    if column.maximum is not None and value > column.maximum:
+        raise InvalidOperation(f"{name} is {value}; {column.maximum} is the most.")
+    if column.type is ColumnType.DATETIME and value.tzinfo is None:
+        raise InvalidOperation(f"{name} must carry a time zone, as in 2026-01-31T22:00:00Z.")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An operation as it was read or written, with what a conditional write needs."""
+
+    operation: AsyncOperation
+    etag: str = field(compare=False)
+    #: Columns too long for a row, by the blob that holds each; they are None in the operation until loaded.
+    spilled: Mapping[str, str] = field(default_factory=dict)
