@@ -1,1 +1,1 @@
-"""The AsyncOperation: its record, states, recurrence, store, queues, engine and agenda. Knows no other room but storage."""
+"""The AsyncOperation: record, states, recurrence, store, queues, engine, agenda. Knows no other room but storage."""

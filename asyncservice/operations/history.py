@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from asyncservice.operations.states import StatusCode
 
@@ -30,7 +31,7 @@ def write(entries: Iterable[HistoryEntry]) -> str:
 
 def read(text: str) -> tuple[HistoryEntry, ...]:
     """Return the entries that `write` wrote."""
-    return tuple(_entry(*members) for members in json.loads(text))
+    return tuple(_entry(members) for members in json.loads(text))
 
 
 def _plain(entry: HistoryEntry) -> list[object]:
@@ -47,8 +48,7 @@ def _plain(entry: HistoryEntry) -> list[object]:
     return members
 
 
-def _entry(
-    milliseconds: int, action: str, status: int, attempt: int = 0, host: str | None = None, reason: str | None = None
-) -> HistoryEntry:
+def _entry(members: list[Any]) -> HistoryEntry:
+    milliseconds, action, status, *rest = members
     on = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return HistoryEntry(on, action, StatusCode(status), attempt, host, reason)
+    return HistoryEntry(on, action, StatusCode(status), *rest)

@@ -45,7 +45,7 @@ class OperationType(IntEnum):
         if isinstance(value, str) and not value.isdecimal():
             return cls._by_name().get(_plain(value))
         try:
-            return cls(int(value))
+            return cls(int(value))  # type: ignore[call-arg]
         except ValueError:
             return None
 

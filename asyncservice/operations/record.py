@@ -12,7 +12,7 @@ from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.states import COMPLETED, LOCKED, StateCode, StatusCode
 
-#: The user in whose name the service acts when nobody else is named; Dataverse's own SYSTEM user is an id like any other.
+#: The user in whose name the service acts when nobody else is named.
 SYSTEM_USER: Final = UUID("00000000-0000-0000-0000-000000000001")
 ROOT_BUSINESS_UNIT: Final = UUID("00000000-0000-0000-0000-000000000002")
 
@@ -93,6 +93,8 @@ class AsyncOperation:
     version: int = 1
     #: Counts claims; with hostid it names the attempt that holds the lease, and fences off earlier ones.
     attempt: int = 0
+    #: When the current attempt began; None unless Locked.
+    claimedon: datetime | None = None
     #: Until when the attempt holds the record; None unless Locked.
     leaseuntil: datetime | None = None
     #: Process deaths since the last sign of progress.
@@ -141,7 +143,7 @@ DATAVERSE_FIELDS: Final = tuple(each.name for each in fields(AsyncOperation) if 
 
 
 def check(operation: AsyncOperation) -> AsyncOperation:
-    """Return *operation* when every column holds what it may. Raises InvalidOperation naming the first that does not."""
+    """Return *operation* when every column holds what it may; raise InvalidOperation naming the first that does not."""
     for name in DATAVERSE_FIELDS:
         _check_column(name, getattr(operation, name))
     if operation.type is None:

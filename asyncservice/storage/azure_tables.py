@@ -99,6 +99,7 @@ class AzureTable:
                     return
 
     async def _commit_one(self, partition: str, write: Write) -> str:
+        answer: Mapping[str, Any]
         try:
             match write:
                 case Insert(key, values):
@@ -112,15 +113,12 @@ class AzureTable:
                         etag=etag,
                         match_condition=MatchConditions.IfNotModified,
                     )
-                case Delete(key, None):
-                    await self._delete(partition, key, "*")
-                    return ""
-                case Delete(key, str(etag)):
-                    await self._delete(partition, key, etag)
-                    return ""
-            return str(answer["etag"])
+                case Delete(key, etag):
+                    await self._delete(partition, key, etag or "*")
+                    answer = {"etag": ""}
         except HttpResponseError as error:
             raise self._conflict(error, partition, write.key) or error from error
+        return str(answer["etag"])
 
     async def _delete(self, partition: str, key: str, etag: str) -> None:
         # The client's own delete_entity takes a missing row for deleted; here that is an answer somebody waits for.

@@ -27,7 +27,6 @@ from asyncservice.storage.tables import (
     Comparison,
     Delete,
     Insert,
-    Put,
     Replace,
     Row,
     Value,
@@ -35,6 +34,7 @@ from asyncservice.storage.tables import (
 )
 
 _FORBIDDEN_IN_KEYS: Final = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+_MAX_KEY: Final = 512
 _TABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 _QUEUE_NAME: Final = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
