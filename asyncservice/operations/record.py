@@ -178,3 +178,5 @@ class Stored:
     etag: str = field(compare=False)
     #: Columns too long for a row, by the blob that holds each; they are None in the operation until loaded.
     spilled: Mapping[str, str] = field(default_factory=dict)
+    #: Names the write that made this version, where it was read.
+    write_id: str = field(default="", compare=False)

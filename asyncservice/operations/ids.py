@@ -1,0 +1,109 @@
+"""Where an operation lives: its id decides its partition, and nearly always its row key.
+
+Ids that we make, and any other UUID of version 7, carry their time of creation: the row key is that time inverted,
+so that the newest operation comes first in a scan, and a look-up by id is one point read. Other ids (a caller's own)
+carry no time: their record gets the same kind of key from its createdon, and an alias row, keyed by the id and
+written in the same transaction, says which. The alias also makes the second insert of the same id fail.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Final
+from uuid import UUID
+from zlib import crc32
+
+_VERSION_7: Final = 7
+_MILLISECONDS: Final = 0xFFFF_FFFF_FFFF
+#: First characters of row keys; agenda rows sort before the records, so that both are contiguous ranges.
+AGENDA, HISTORY, ALIAS, RECORD = "a", "h", "i", "o"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands in the table."""
+
+    partition: str
+    key: str
+
+    @property
+    def tail(self) -> str:
+        """The record's key without its first character; other rows of the operation carry it too."""
+        return self.key[1:]
+
+
+def new_id(now: datetime, random_bits: Callable[[int], int], *, shard: int | None = None) -> UUID:
+    """Return a UUID of version 7 for *now*; its last byte is *shard* where one is given, so that a batch shares it."""
+    milliseconds = round(now.timestamp() * 1000) & _MILLISECONDS
+    low = random_bits(62)
+    if shard is not None:
+        low = (low & ~0xFF) | shard
+    return UUID(int=milliseconds << 80 | _VERSION_7 << 76 | random_bits(12) << 64 | 0b10 << 62 | low)
+
+
+def derived_id(now: datetime, text: str) -> UUID:
+    """Return the UUID of version 7 that *now* and *text* always give: the same message makes the same operation."""
+    digest = int.from_bytes(blake2b(text.encode(), digest_size=10).digest())
+    return new_id(now, lambda bits: (digest >> (0 if bits == 62 else 62)) & ((1 << bits) - 1))  # noqa: PLR2004
+
+
+def partition_of(operation_id: UUID, shards: int) -> str:
+    """Return the partition that an operation of that id belongs to."""
+    number = operation_id.int & 0xFF if operation_id.version == _VERSION_7 else crc32(operation_id.bytes)
+    return partition_name(number % shards)
+
+
+def partition_name(shard: int) -> str:
+    """Return the partition key of a shard."""
+    return f"{shard:02x}"
+
+
+def known_place(operation_id: UUID, shards: int) -> Place | None:
+    """Return where the record of that id stands, or None when only its alias row knows."""
+    if operation_id.version != _VERSION_7:
+        return None
+    inverted = _MILLISECONDS - (operation_id.int >> 80)
+    return Place(partition_of(operation_id, shards), f"{RECORD}{inverted:012x}{operation_id.hex[12:]}")
+
+
+def place_of(operation_id: UUID, shards: int, createdon: datetime) -> Place:
+    """Return where the record of that id and time of creation stands."""
+    inverted = _MILLISECONDS - round(createdon.timestamp() * 1000)
+    own = Place(partition_of(operation_id, shards), f"{RECORD}{inverted:012x}{operation_id.hex}")
+    return known_place(operation_id, shards) or own
+
+
+def alias_of(operation_id: UUID) -> str | None:
+    """Return the key of the alias row, or None for an id that needs none."""
+    return None if operation_id.version == _VERSION_7 else ALIAS + operation_id.hex
+
+
+def created_before(moment: datetime) -> str:
+    """Return the smallest record key of operations created before *moment*; they are the end of each partition."""
+    return f"{RECORD}{_MILLISECONDS - round(moment.timestamp() * 1000):012x}"
+
+
+def agenda_key(due: datetime, place: Place) -> str:
+    """Return the key of the agenda row that names a record at *due*."""
+    return f"{agenda_until(due)}-{place.tail}"
+
+
+def agenda_until(moment: datetime) -> str:
+    """Return the key before which every agenda row is due by *moment*."""
+    return f"{AGENDA}{int(moment.timestamp() * 1000):015d}"
+
+
+def agenda_moment(key: str) -> datetime:
+    """Return the moment that an agenda row's key names."""
+    return datetime.fromtimestamp(int(key[1:16]) / 1000, UTC)
+
+
+def agenda_record_key(key: str) -> str:
+    """Return the key of the record that an agenda row names."""
+    return RECORD + key[17:]
+
+
+def history_key(place: Place, number: int) -> str:
+    """Return the key of the *number*th row of archived history."""
+    return f"{HISTORY}{place.tail}-{number:06d}"
