@@ -1,0 +1,180 @@
+"""One attempt at one operation: the handler's context, the lease's heartbeat, and the only writer of the record."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from asyncservice.operations import lifecycle
+from asyncservice.operations.clock import Clock
+from asyncservice.operations.errors import ChangedMeanwhile, LeaseLost
+from asyncservice.operations.handling import Json, Registration
+from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.states import StatusCode
+from asyncservice.operations.store import OperationStore
+from asyncservice.storage.account import Storage
+from asyncservice.storage.errors import StorageUnavailable
+
+log = logging.getLogger(__name__)
+
+#: A lease is renewed this many times in its length, so that two renewals may fail before it runs out.
+_BEATS_A_LEASE = 3
+#: A write that got no answer is tried again after these pauses; then the lease runs out and the sweep takes over.
+_PAUSES = (timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=3))
+
+
+class Stopped(Exception):  # noqa: N818 - names what happened
+    """Somebody asked to pause or cancel the operation; ends the handler at its checkpoint."""
+
+
+class Attempt:
+    """What a handler sees of its operation (an OperationContext), and what the engine settles in the end.
+
+    Its writes are serialised: the handler's checkpoints and the heartbeat share one lock. When a write finds the
+    record changed by somebody else it reads again: a request to pause or cancel is taken over, anything else means
+    that the lease is lost.
+    """
+
+    def __init__(
+        self, stored: Stored, registration: Registration, *, store: OperationStore, storage: Storage, clock: Clock
+    ) -> None:
+        self._stored, self._registration = stored, registration
+        self._store, self._storage, self._clock = store, storage, clock
+        self._number = stored.operation.attempt
+        self._lock = asyncio.Lock()
+        self._slice_ends = clock.now() + registration.slice
+        self._data: Mapping[str, Json] | None = None
+        self._leaving = False
+        #: Set when the lease is gone: whatever the handler still does is no longer written.
+        self.lost = False
+
+    @property
+    def operation(self) -> AsyncOperation:
+        """The record as it was claimed or last written."""
+        return self._stored.operation
+
+    @property
+    def stored(self) -> Stored:
+        """The record with what a conditional write needs."""
+        return self._stored
+
+    @property
+    def data(self) -> Mapping[str, Json]:
+        """The operation's input, read as JSON. Raises ValueError when it is no JSON object."""
+        if self._data is None:
+            data = json.loads(self.operation.data) if self.operation.data else {}
+            if not isinstance(data, dict):
+                raise ValueError(f"The operation's data must be a JSON object, not {type(data).__name__}.")
+            self._data = data
+        return self._data
+
+    @property
+    def checkpoint(self) -> Json:
+        """What was last saved, by this slice or an earlier one."""
+        return None if self.operation.checkpoint is None else json.loads(self.operation.checkpoint)
+
+    @property
+    def storage(self) -> Storage:
+        """The account that keeps records, files and payloads."""
+        return self._storage
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked to pause or cancel."""
+        return self.operation.statuscode in {StatusCode.PAUSING, StatusCode.CANCELING}
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return self._clock.now()
+
+    def should_yield(self) -> bool:
+        """Say whether this slice has used up its time or the host is leaving."""
+        return self._leaving or self._clock.now() >= self._slice_ends
+
+    def leave(self) -> None:
+        """Ask the handler to yield at its next look: the host is leaving."""
+        self._leaving = True
+
+    async def save(
+        self,
+        checkpoint: Json,
+        *,
+        succeeded: int | None = None,
+        failed: int | None = None,
+        total: int | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Write how far the work has come, and renew the lease. Raises Stopped or LeaseLost."""
+
+        def progress(operation: AsyncOperation) -> AsyncOperation:
+            return lifecycle.saved(
+                operation,
+                now=self.now(),
+                lease=self._registration.lease,
+                checkpoint=checkpoint,
+                succeeded=succeeded,
+                failed=failed,
+                total=total,
+                message=message,
+            )
+
+        await self.write(progress)
+        if self.stop_requested:
+            raise Stopped
+
+    async def write(self, change: Callable[[AsyncOperation], AsyncOperation]) -> Stored:
+        """Apply *change* to the record as it now is and write it. Raises LeaseLost when it is no longer ours.
+
+        *change* may be called again on a newer version, so it must only depend on what it is given.
+        """
+        async with self._lock:
+            pauses = iter(_PAUSES)
+            while True:
+                self._must_hold()
+                try:
+                    after = change(self.operation)
+                    self._stored = await self._store.replace(self._stored, after, now=self.now())
+                except ChangedMeanwhile:
+                    await self._take_over()
+                except StorageUnavailable:
+                    pause = next(pauses, None)
+                    if pause is None:
+                        raise
+                    await self._clock.sleep(pause)
+                else:
+                    return self._stored
+
+    async def keep_alive(self, end_handler: Callable[[], object]) -> None:
+        """Renew the lease until cancelled; call *end_handler* when it is lost or somebody wants the handler to stop."""
+        lease = self._registration.lease
+        while True:
+            await self._clock.sleep(lease / _BEATS_A_LEASE)
+            try:
+                await self.write(lambda operation: lifecycle.renewed(operation, now=self.now(), lease=lease))
+            except LeaseLost:
+                end_handler()
+                return
+            except StorageUnavailable:
+                log.warning("The lease of %s could not be renewed.", self.operation.label, exc_info=True)
+            if self.stop_requested:
+                end_handler()
+                return
+
+    def _must_hold(self) -> None:
+        if self.lost:
+            raise LeaseLost(self.operation.asyncoperationid, self._number)
+
+    async def _take_over(self) -> None:
+        """Read the record again; go on when it is still this attempt's."""
+        current = await self._store.read_place(self._store.place(self.operation))
+        ours = (
+            current is not None
+            and current.operation.is_locked
+            and current.operation.attempt == self._number
+            and current.operation.hostid == self.operation.hostid
+        )
+        if not ours or current is None:
+            self.lost = True
+            raise LeaseLost(self.operation.asyncoperationid, self._number)
+        self._stored = await self._store.load(current)

@@ -1,0 +1,272 @@
+"""The engine: from a submitted operation to its history.
+
+The story of one operation: submit writes the record and sends a hint; a hint leads to a claim, the claim to one
+attempt of the handler, its outcome to one conditional write, and that write perhaps to another hint. Whatever a lost
+message, a crash or an outage leaves behind is found by the sweep (`asyncservice.operations.agenda`).
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from asyncservice.operations import hints, lifecycle, outcomes
+from asyncservice.operations.attempt import Attempt, Stopped
+from asyncservice.operations.clock import Clock
+from asyncservice.operations.errors import ChangedMeanwhile, ErrorCode, LeaseLost
+from asyncservice.operations.handling import Registration, Registry
+from asyncservice.operations.hints import Hints
+from asyncservice.operations.ids import Place, partition_of
+from asyncservice.operations.lifecycle import AgendaPolicy, Readiness
+from asyncservice.operations.operationtypes import Family
+from asyncservice.operations.outcomes import Change
+from asyncservice.operations.record import AsyncOperation, Stored, check
+from asyncservice.operations.states import StateCode
+from asyncservice.operations.store import OperationStore
+from asyncservice.storage.account import Storage
+
+log = logging.getLogger(__name__)
+
+#: How long an attempt may take to give its operation back when its host is leaving.
+_RELEASE_TIME = timedelta(seconds=10)
+#: Operations that one hint names when many are submitted together.
+TICKETS_A_HINT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What an installation may set."""
+
+    #: Overrides the lease of every type, where given.
+    lease: timedelta | None = None
+    #: Overrides how long every type's slice may work, where given.
+    slice: timedelta | None = None
+    agenda: AgendaPolicy = AgendaPolicy()
+    #: Partitions, at the very first start.
+    shards: int = 16
+
+
+class Engine:
+    """Submits and runs operations. One a process; everything it knows is in the storage."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        registry: Registry,
+        *,
+        clock: Clock,
+        host: str,
+        options: EngineOptions | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.storage, self.registry, self.clock, self.host = storage, registry, clock, host
+        self.options = options or EngineOptions()
+        self.store = OperationStore(storage, agenda=self.options.agenda)
+        self.hints = Hints(storage)
+        self._rng = rng or random.SystemRandom()
+        self._attempts: set[Attempt] = set()
+
+    async def open(self) -> None:
+        """Make the table, the queues and the container that are missing. Safe to repeat."""
+        await self.store.open(shards=self.options.shards)
+        await self.hints.open()
+
+    # Submit -----------------------------------------------------------------------------------------------------------
+
+    async def submit(self, operation: AsyncOperation) -> Stored:
+        """Accept an operation: when this returns, it is kept and will be run.
+
+        Two requests. An id that exists already is answered with the operation it belongs to, unchanged. Raises
+        InvalidOperation when a column holds what it may not.
+        """
+        [stored] = await self.submit_many([operation])
+        return stored
+
+    async def submit_many(self, operations: Iterable[AsyncOperation]) -> list[Stored]:
+        """Accept operations, in as few requests as can be: one transaction and a few hints for each full batch.
+
+        Operations of one partition share transactions, so ids made for the batch (`ids.new_id(shard=…)`) cost
+        least. Each transaction is all or nothing; the call as a whole is safe to repeat.
+        """
+        drafts = [lifecycle.created(check(operation)) for operation in operations]
+        by_partition: dict[str, list[AsyncOperation]] = {}
+        for draft in drafts:
+            by_partition.setdefault(partition_of(draft.asyncoperationid, self.store.shards), []).append(draft)
+        stored: dict[UUID, Stored] = {}
+        for group in by_partition.values():
+            size = self.store.batch_size([draft.asyncoperationid for draft in group])
+            for start in range(0, len(group), size):
+                unique = {draft.asyncoperationid: draft for draft in group[start : start + size]}
+                results = await self.store.insert_many(list(unique.values()))
+                stored |= {each.operation.asyncoperationid: each for each, _ in results}
+                await self._hint_all([each.operation for each, new in results if new])
+        return [stored[draft.asyncoperationid] for draft in drafts]
+
+    # Run --------------------------------------------------------------------------------------------------------------
+
+    async def run(self, message: str) -> None:
+        """Run what a hint names. Raises ValueError when the message is no hint; storage errors pass through."""
+        places = hints.read_ticket(message)
+        if len(places) == 1:
+            await self.run_one(places[0])
+            return
+        results = await asyncio.gather(*(self.run_one(place) for place in places), return_exceptions=True)
+        errors = [result for result in results if isinstance(result, Exception)]
+        if errors:
+            raise ExceptionGroup(f"{len(errors)} of {len(places)} operations could not be run", errors)
+
+    async def run_one(self, place: Place) -> None:
+        """Claim the operation at *place*, run its handler, settle. Does nothing when there is nothing to do."""
+        stored = await self._claim(place)
+        if stored is None:
+            return
+        operation = stored.operation
+        registration = self._registration(operation)
+        if registration is None:
+            label = operation.type.label if operation.type else "unknown"
+            message = f"No handler is registered for operation type {operation.operationtype} ({label})."
+            await self._conclude(
+                self._attempt(stored, None),
+                lambda record: lifecycle.failed(
+                    record, now=self.clock.now(), code=ErrorCode.TYPE_NOT_RECOGNIZED, message=message, recur=False
+                ),
+            )
+            return
+        attempt = self._attempt(stored, registration)
+        self._attempts.add(attempt)
+        try:
+            await self._perform(attempt, registration)
+        finally:
+            self._attempts.discard(attempt)
+
+    def leave(self) -> None:
+        """Ask every running handler to yield at its next look: this process is about to end."""
+        for attempt in self._attempts:
+            attempt.leave()
+
+    async def hint(self, operation: AsyncOperation) -> None:
+        """Tell a host to look at the operation when it is due. Nothing to send for one that only a person can move."""
+        now = self.clock.now()
+        if operation.statecode is StateCode.READY:
+            await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now)
+        elif operation.statecode is StateCode.SUSPENDED and operation.postponeuntil is not None:
+            due = operation.postponeuntil
+            if due - now <= self.options.agenda.horizon:
+                await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now, due=due)
+
+    async def _claim(self, place: Place) -> Stored | None:
+        """Take the operation at *place* for this host, or return None: it is gone, finished, held, or not due."""
+        while True:
+            stored = await self.store.read_place(place)
+            if stored is None:
+                return None
+            now = self.clock.now()
+            if lifecycle.readiness(stored.operation, now) is not Readiness.CLAIMABLE:
+                return None
+            stored = await self.store.load(stored)
+            lease = self._lease(stored.operation)
+            after = lifecycle.claimed(stored.operation, now=now, host=self.host, lease=lease)
+            try:
+                taken = await self.store.replace(stored, after, now=now)
+            except ChangedMeanwhile:
+                continue
+            if not after.is_locked:  # It was parked or cancelled on the way.
+                return None
+            return taken
+
+    async def _perform(self, attempt: Attempt, registration: Registration) -> None:
+        handler = asyncio.ensure_future(_call(registration, attempt))
+        heart = asyncio.create_task(attempt.keep_alive(handler.cancel))
+        try:
+            await asyncio.wait({handler})
+        except asyncio.CancelledError:
+            # The host is leaving: give the operation back, so that another host need not wait for the lease to end.
+            handler.cancel()
+            async with asyncio.timeout(_RELEASE_TIME.total_seconds()):
+                await asyncio.wait({handler})
+                heart.cancel()
+                await self._conclude(
+                    attempt,
+                    lambda record: lifecycle.interrupted(
+                        record, now=self.clock.now(), reason=f"host {self.host} is leaving"
+                    ),
+                )
+            raise
+        finally:
+            heart.cancel()
+        await self._conclude(attempt, self._decide(attempt, handler, registration))
+
+    def _decide(self, attempt: Attempt, handler: asyncio.Future[object], registration: Registration) -> Change:
+        now = self.clock.now()
+        error = None if handler.cancelled() else handler.exception()
+        if attempt.stop_requested and (handler.cancelled() or isinstance(error, Stopped)):
+            return lambda record: lifecycle.stopped(record, now=now)
+        if handler.cancelled():
+            return lambda record: lifecycle.interrupted(record, now=now, reason="the handler was cancelled")
+        if error is not None:
+            return outcomes.after_error(error, now=now, policy=registration.retry, random=self._rng)
+        return outcomes.after_return(handler.result(), now=now)
+
+    async def _conclude(self, attempt: Attempt, change: Change) -> None:
+        """Write what became of the attempt; send the next hint where there is a next time."""
+        try:
+            stored = await attempt.write(change)
+        except LeaseLost as lost:
+            log.warning("%s What it did since is not recorded; the attempt that holds it goes on.", lost)
+            return
+        operation = stored.operation
+        log.info(
+            "Operation %s (%s) is now %s.",
+            operation.asyncoperationid,
+            operation.label,
+            operation.statuscode.label,
+            extra={"action": "settle", "asyncoperationid": str(operation.asyncoperationid)},
+        )
+        await self.hint(operation)
+
+    async def _hint_all(self, operations: Sequence[AsyncOperation]) -> None:
+        """Send hints for new operations, several to a message where they are due at once."""
+        now = self.clock.now()
+        ready: dict[Family, list[Place]] = {}
+        for operation in operations:
+            if operation.statecode is StateCode.READY:
+                ready.setdefault(hints.family_of(operation), []).append(self.store.place(operation))
+            else:
+                await self.hint(operation)
+        for family, places in ready.items():
+            for start in range(0, len(places), TICKETS_A_HINT):
+                await self.hints.send(family, places[start : start + TICKETS_A_HINT], now=now)
+
+    def _attempt(self, stored: Stored, registration: Registration | None) -> Attempt:
+        terms = registration or Registration(type=stored.operation.type, handler=_no_handler)  # type: ignore[arg-type]
+        return Attempt(stored, terms, store=self.store, storage=self.storage, clock=self.clock)
+
+    def _registration(self, operation: AsyncOperation) -> Registration | None:
+        registration = self.registry.get(operation.operationtype)
+        if registration is None:
+            return None
+        return replace(
+            registration,
+            lease=self.options.lease or registration.lease,
+            slice=self.options.slice or registration.slice,
+        )
+
+    def _lease(self, operation: AsyncOperation) -> timedelta:
+        registration = self._registration(operation)
+        return registration.lease if registration else timedelta(seconds=60)
+
+
+async def _call(registration: Registration, attempt: Attempt) -> object:
+    return await registration.handler(attempt)
+
+
+async def _no_handler(_: object) -> None:
+    """Stand in for the handler of a type that has none."""
+
+
+def due_now(operation: AsyncOperation, now: datetime) -> bool:
+    """Whether a host that looked at *operation* now would run it."""
+    return lifecycle.readiness(operation, now) is Readiness.CLAIMABLE
