@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from asyncservice.operations import lifecycle
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.errors import ChangedMeanwhile, LeaseLost
-from asyncservice.operations.handling import Json, Registration
+from asyncservice.operations.handling import Json
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.store import OperationStore
@@ -37,13 +37,20 @@ class Attempt:
     """
 
     def __init__(
-        self, stored: Stored, registration: Registration, *, store: OperationStore, storage: Storage, clock: Clock
+        self,
+        stored: Stored,
+        *,
+        lease: timedelta,
+        slice_length: timedelta,
+        store: OperationStore,
+        storage: Storage,
+        clock: Clock,
     ) -> None:
-        self._stored, self._registration = stored, registration
+        self._stored, self._lease = stored, lease
         self._store, self._storage, self._clock = store, storage, clock
         self._number = stored.operation.attempt
         self._lock = asyncio.Lock()
-        self._slice_ends = clock.now() + registration.slice
+        self._slice_ends = clock.now() + slice_length
         self._data: Mapping[str, Json] | None = None
         self._leaving = False
         #: Set when the lease is gone: whatever the handler still does is no longer written.
@@ -111,7 +118,7 @@ class Attempt:
             return lifecycle.saved(
                 operation,
                 now=self.now(),
-                lease=self._registration.lease,
+                lease=self._lease,
                 checkpoint=checkpoint,
                 succeeded=succeeded,
                 failed=failed,
@@ -147,7 +154,7 @@ class Attempt:
 
     async def keep_alive(self, end_handler: Callable[[], object]) -> None:
         """Renew the lease until cancelled; call *end_handler* when it is lost or somebody wants the handler to stop."""
-        lease = self._registration.lease
+        lease = self._lease
         while True:
             await self._clock.sleep(lease / _BEATS_A_LEASE)
             try:

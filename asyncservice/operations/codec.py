@@ -32,8 +32,10 @@ _HINTS: Final = get_type_hints(AsyncOperation)
 
 
 def _plain_type(name: str) -> type:
-    hint = _HINTS[name]
-    return next(each for each in get_args(hint) if each is not type(None)) if isinstance(hint, UnionType) else hint
+    hint: type | UnionType = _HINTS[name]
+    if isinstance(hint, UnionType):
+        hint = next(each for each in get_args(hint) if each is not type(None))
+    return hint  # type: ignore[return-value]
 
 
 _TYPES: Final[Mapping[str, type]] = {each.name: _plain_type(each.name) for each in _FIELDS if each.name != "history"}

@@ -9,8 +9,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 from asyncservice.operations import hints, lifecycle, outcomes
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: How long an attempt may take to give its operation back when its host is leaving.
 _RELEASE_TIME = timedelta(seconds=10)
+_DEFAULT_LEASE = timedelta(seconds=60)
+_NO_TIME = timedelta(0)
 #: Operations that one hint names when many are submitted together.
 TICKETS_A_HINT = 8
 
@@ -44,7 +46,7 @@ class EngineOptions:
     lease: timedelta | None = None
     #: Overrides how long every type's slice may work, where given.
     slice: timedelta | None = None
-    agenda: AgendaPolicy = AgendaPolicy()
+    agenda: AgendaPolicy = field(default_factory=AgendaPolicy)
     #: Partitions, at the very first start.
     shards: int = 16
 
@@ -123,19 +125,18 @@ class Engine:
         stored = await self._claim(place)
         if stored is None:
             return
-        operation = stored.operation
-        registration = self._registration(operation)
+        registration = self.registry.get(stored.operation.operationtype)
+        attempt = Attempt(
+            stored,
+            lease=self._lease(registration),
+            slice_length=self.options.slice or (registration.slice if registration else _NO_TIME),
+            store=self.store,
+            storage=self.storage,
+            clock=self.clock,
+        )
         if registration is None:
-            label = operation.type.label if operation.type else "unknown"
-            message = f"No handler is registered for operation type {operation.operationtype} ({label})."
-            await self._conclude(
-                self._attempt(stored, None),
-                lambda record: lifecycle.failed(
-                    record, now=self.clock.now(), code=ErrorCode.TYPE_NOT_RECOGNIZED, message=message, recur=False
-                ),
-            )
+            await self._conclude(attempt, self._unhandled)
             return
-        attempt = self._attempt(stored, registration)
         self._attempts.add(attempt)
         try:
             await self._perform(attempt, registration)
@@ -167,7 +168,7 @@ class Engine:
             if lifecycle.readiness(stored.operation, now) is not Readiness.CLAIMABLE:
                 return None
             stored = await self.store.load(stored)
-            lease = self._lease(stored.operation)
+            lease = self._lease(self.registry.get(stored.operation.operationtype))
             after = lifecycle.claimed(stored.operation, now=now, host=self.host, lease=lease)
             try:
                 taken = await self.store.replace(stored, after, now=now)
@@ -202,7 +203,7 @@ class Engine:
     def _decide(self, attempt: Attempt, handler: asyncio.Future[object], registration: Registration) -> Change:
         now = self.clock.now()
         error = None if handler.cancelled() else handler.exception()
-        if attempt.stop_requested and (handler.cancelled() or isinstance(error, Stopped)):
+        if attempt.stop_requested and (handler.cancelled() or outcomes.contains(error, Stopped)):
             return lambda record: lifecycle.stopped(record, now=now)
         if handler.cancelled():
             return lambda record: lifecycle.interrupted(record, now=now, reason="the handler was cancelled")
@@ -240,33 +241,16 @@ class Engine:
             for start in range(0, len(places), TICKETS_A_HINT):
                 await self.hints.send(family, places[start : start + TICKETS_A_HINT], now=now)
 
-    def _attempt(self, stored: Stored, registration: Registration | None) -> Attempt:
-        terms = registration or Registration(type=stored.operation.type, handler=_no_handler)  # type: ignore[arg-type]
-        return Attempt(stored, terms, store=self.store, storage=self.storage, clock=self.clock)
-
-    def _registration(self, operation: AsyncOperation) -> Registration | None:
-        registration = self.registry.get(operation.operationtype)
-        if registration is None:
-            return None
-        return replace(
-            registration,
-            lease=self.options.lease or registration.lease,
-            slice=self.options.slice or registration.slice,
+    def _unhandled(self, record: AsyncOperation) -> AsyncOperation:
+        label = record.type.label if record.type else "unknown"
+        message = f"No handler is registered for operation type {record.operationtype} ({label})."
+        return lifecycle.failed(
+            record, now=self.clock.now(), code=ErrorCode.TYPE_NOT_RECOGNIZED, message=message, recur=False
         )
 
-    def _lease(self, operation: AsyncOperation) -> timedelta:
-        registration = self._registration(operation)
-        return registration.lease if registration else timedelta(seconds=60)
+    def _lease(self, registration: Registration | None) -> timedelta:
+        return self.options.lease or (registration.lease if registration else _DEFAULT_LEASE)
 
 
 async def _call(registration: Registration, attempt: Attempt) -> object:
     return await registration.handler(attempt)
-
-
-async def _no_handler(_: object) -> None:
-    """Stand in for the handler of a type that has none."""
-
-
-def due_now(operation: AsyncOperation, now: datetime) -> bool:
-    """Whether a host that looked at *operation* now would run it."""
-    return lifecycle.readiness(operation, now) is Readiness.CLAIMABLE

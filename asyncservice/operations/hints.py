@@ -1,4 +1,7 @@
-"""Hints: queue messages that say "look at these operations", one queue a family. Losing one costs time, nothing else."""
+"""Hints: queue messages that say "look at these operations", one queue a family.
+
+Losing one costs time and nothing else.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +19,7 @@ INBOX: Final = "async-operations"
 
 
 def family_of(operation: AsyncOperation) -> Family:
-    """Return the family whose queue carries the operation; a number Dataverse does not publish counts as maintenance."""
+    """Return the family whose queue carries the operation; an unpublished number counts as maintenance."""
     return operation.type.family if isinstance(operation.type, OperationType) else Family.MAINTENANCE
 
 

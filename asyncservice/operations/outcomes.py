@@ -65,6 +65,11 @@ def after_error(error: BaseException, *, now: datetime, policy: RetryPolicy, ran
             return lambda operation: lifecycle.failed(operation, now=now, code=ErrorCode.ISV_UNEXPECTED, message=text)
 
 
+def contains(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether *error* is, or as a group holds, an error of *kind*."""
+    return error is not None and any(isinstance(leaf, kind) for leaf in _leaves(error))
+
+
 def _try_later(
     code: int, message: str, not_before: timedelta | None, *, now: datetime, policy: RetryPolicy, random: Random
 ) -> Change:

@@ -146,16 +146,19 @@ class OperationStore:
         """Return where *operation* stands."""
         return ids.place_of(operation.asyncoperationid, self.shards, operation.createdon)
 
-    async def replace(self, before: Stored, after: AsyncOperation, *, now: datetime) -> Stored:
+    async def replace(
+        self, before: Stored, after: AsyncOperation, *, now: datetime, look_again: datetime | None = None
+    ) -> Stored:
         """Write *after* in the place of the version that was read, moving its agenda row with it.
 
+        *look_again* is when the sweep, having just looked, wants to look next; without it the agenda's rules say.
         Raises ChangedMeanwhile when somebody else wrote first. A write whose answer was lost is recognised.
         """
         place = self.place(after)
-        due = self.agenda.due(after, now)
+        due = look_again or self.agenda.due(after, now)
         writes: list[Write] = []
         moment = before.operation.agendaon
-        if self.agenda.needs_move(moment, due):
+        if look_again or self.agenda.needs_move(moment, due):
             # The old row's absence fails the transaction too: a second guard beside the ETag.
             if moment is not None:
                 writes.append(Delete(ids.agenda_key(moment, place)))
@@ -182,20 +185,17 @@ class OperationStore:
             raise ChangedMeanwhile(after.asyncoperationid) from error
         return Stored(after, etags[0], spilled)
 
-    async def move_agenda(self, stored: Stored, key: str, *, now: datetime) -> None:
-        """Put right an agenda row that is early or left over, without changing its record's content.
-
-        A row that names a moment its record does not is removed; the record's own row moves to where it belongs.
-        """
-        place = self.place(stored.operation)
-        if stored.operation.agendaon is None or ids.agenda_key(stored.operation.agendaon, place) != key:
-            await self._remove_row(place.partition, key)
-            return
-        await self.replace(stored, replace(stored.operation, version=stored.operation.version + 1), now=now)
+    def is_current(self, stored: Stored, row: AgendaRow) -> bool:
+        """Whether *row* is the agenda row that the record itself names."""
+        moment = stored.operation.agendaon
+        return moment is not None and ids.agenda_key(moment, row.place) == row.key
 
     async def drop_agenda_row(self, row: AgendaRow) -> None:
-        """Remove an agenda row whose record is gone."""
-        await self._remove_row(row.place.partition, row.key)
+        """Remove an agenda row that no record names any more."""
+        try:
+            await self._table.commit(row.place.partition, [Delete(row.key)])
+        except RowConflict:
+            return  # Another host's sweep removed it first.
 
     async def delete(self, stored: Stored) -> None:
         """Remove an operation and all that belongs to it. Raises ChangedMeanwhile when somebody wrote it first.
@@ -303,12 +303,6 @@ class OperationStore:
                 await self._payloads.write(blob, text.encode())
             spilled[column] = blob
         return spilled
-
-    async def _remove_row(self, partition: str, key: str) -> None:
-        try:
-            await self._table.commit(partition, [Delete(key)])
-        except RowConflict:
-            return
 
 
 @dataclass(frozen=True, slots=True)
