@@ -109,7 +109,9 @@ class AsyncOperation:
     #: The moment of its agenda row; None when it has none.
     agendaon: datetime | None = None
     history: tuple[HistoryEntry, ...] = ()
-    #: Entries of its history that stand in rows of their own, because the record was full.
+    #: Whether a text of it ever outgrew its row, so that blobs may have to go with it.
+    haspayloads: bool = False
+    #: Rows of its history that apart, because the record was full.
     archivedhistory: int = 0
 
     @property

@@ -171,6 +171,7 @@ class OperationStore:
             writes.append(Put(ids.history_key(place, number), {"entries": history.write(archived)}))
             after = replace(after, history=kept, archivedhistory=number + 1)
         spilled = await self._spill(after, before.spilled)
+        after = replace(after, haspayloads=after.haspayloads or bool(spilled))
         write_id = token_hex(8)
         values = codec.to_row(after, spilled=spilled)
         values[codec.WRITE_ID] = write_id
@@ -204,8 +205,9 @@ class OperationStore:
         """
         operation = stored.operation
         place = self.place(operation)
-        for blob in stored.spilled.values():
-            await self._payloads.delete(blob)
+        if operation.haspayloads:
+            async for blob in self._payloads.names(f"{operation.asyncoperationid}/"):
+                await self._payloads.delete(blob)
         writes: list[Write] = [Delete(place.key, stored.etag)]
         if alias := ids.alias_of(operation.asyncoperationid):
             writes.append(Delete(alias))
@@ -279,6 +281,7 @@ class OperationStore:
         due = self.agenda.due(operation, operation.createdon)
         operation = replace(operation, agendaon=due)
         spilled = await self._spill(operation, {})
+        operation = replace(operation, haspayloads=bool(spilled))
         write_id = token_hex(8)
         values = codec.to_row(operation, spilled=spilled)
         values[codec.WRITE_ID] = write_id

@@ -1,5 +1,6 @@
 """Azure's errors in our words, translated at the border with their cause attached."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -19,8 +20,24 @@ def translated(what: str) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         status = error.status_code
-        code = getattr(error, "error_code", None) or error.reason or "no reason given"
+        code = code_of(error) or error.reason or "no reason given"
         kind = StorageUnavailable if status is None or status in TRANSIENT_STATUS else StorageRefused
         raise kind(f"{what}: {status} {code}") from error
     except (AzureError, TimeoutError) as error:
         raise StorageUnavailable(f"{what}: {error}") from error
+
+
+def code_of(error: HttpResponseError) -> str:
+    """Return the service's own word for an error, such as EntityAlreadyExists; empty when it gave none.
+
+    The clients set error_code on most of their errors, not on all; the answer itself always has it.
+    """
+    code = getattr(error, "error_code", None)
+    if code:
+        return str(getattr(code, "value", code))
+    if error.response is None:
+        return ""
+    try:
+        return str(json.loads(error.response.text())["odata.error"]["code"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -9,13 +9,12 @@ from azure.core import MatchConditions
 from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
-    ResourceModifiedError,
     ResourceNotFoundError,
 )
 from azure.data.tables import EdmType, EntityProperty, TableTransactionError, UpdateMode
 from azure.data.tables.aio import TableClient
 
-from asyncservice.storage.azure_errors import translated
+from asyncservice.storage.azure_errors import code_of, translated
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused
 from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, Put, Replace, Row, Value, Write
 
@@ -54,7 +53,7 @@ class AzureTable:
             try:
                 return _row(await self._client.get_entity(partition, key))
             except ResourceNotFoundError as error:
-                if _code(error) == "TableNotFound":
+                if code_of(error) == "TableNotFound":
                     raise
                 return None
 
@@ -63,7 +62,8 @@ class AzureTable:
         if not 1 <= len(writes) <= MAX_WRITES:
             raise StorageRefused(f"A transaction holds 1 to {MAX_WRITES} writes, not {len(writes)}.")
         with translated(f"write {self.name}"):
-            if len(writes) == 1:
+            # The client takes the deletion of a missing row for done, but in a transaction; here it is an answer.
+            if len(writes) == 1 and not isinstance(writes[0], Delete):
                 return [await self._commit_one(partition, writes[0])]
             return await self._commit_all(partition, writes)
 
@@ -98,7 +98,7 @@ class AzureTable:
                 if limit is not None and found >= limit:
                     return
 
-    async def _commit_one(self, partition: str, write: Write) -> str:
+    async def _commit_one(self, partition: str, write: Insert | Put | Replace) -> str:
         answer: Mapping[str, Any]
         try:
             match write:
@@ -113,22 +113,9 @@ class AzureTable:
                         etag=etag,
                         match_condition=MatchConditions.IfNotModified,
                     )
-                case Delete(key, etag):
-                    await self._delete(partition, key, etag or "*")
-                    answer = {"etag": ""}
         except HttpResponseError as error:
             raise self._conflict(error, partition, write.key) or error from error
         return str(answer["etag"])
-
-    async def _delete(self, partition: str, key: str, etag: str) -> None:
-        # The client's own delete_entity takes a missing row for deleted; here that is an answer somebody waits for.
-        await self._client._client.table.delete_entity(  # noqa: SLF001
-            table=self.name,
-            partition_key=partition.replace("'", "''"),
-            row_key=key.replace("'", "''"),
-            etag=etag,
-            match_condition=MatchConditions.IfNotModified,
-        )
 
     async def _commit_all(self, partition: str, writes: Sequence[Write]) -> Sequence[str]:
         try:
@@ -139,15 +126,8 @@ class AzureTable:
         return [str(answer.get("etag") or "") for answer in answers]
 
     def _conflict(self, error: HttpResponseError, partition: str, key: str) -> RowConflict | None:
-        reason = _CONFLICTS.get(_code(error))
-        if reason is None and isinstance(error, ResourceModifiedError):
-            reason = ConflictReason.CHANGED
+        reason = _CONFLICTS.get(code_of(error))
         return None if reason is None else RowConflict(self.name, partition, key, reason)
-
-
-def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
 
 
 def _operation(partition: str, write: Write) -> Any:  # noqa: ANN401 - the client's union of tuples
