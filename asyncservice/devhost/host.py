@@ -1,0 +1,255 @@
+"""The host: puts worker and triggers together, and takes them apart in good order."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Final, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from asyncservice.devhost.blobs import AzureHostBlobs
+from asyncservice.devhost.connections import Accounts
+from asyncservice.devhost.errors import ConfigurationInvalid, HostError
+from asyncservice.devhost.functions import Function, HttpTrigger, QueueTrigger, TimerTrigger
+from asyncservice.devhost.hostidentity import host_id
+from asyncservice.devhost.hostjson import HostJson
+from asyncservice.devhost.httptrigger import HttpServer, make_router
+from asyncservice.devhost.invoker import Invoker
+from asyncservice.devhost.logs import configure_logging
+from asyncservice.devhost.pausing import Stop
+from asyncservice.devhost.queues import AzureQueue
+from asyncservice.devhost.queuetrigger import HIDDEN_FOR, QueueListener
+from asyncservice.devhost.schedule import is_frequent, parse_schedule
+from asyncservice.devhost.schedulestatus import StatusStore
+from asyncservice.devhost.settings import is_disabled, read_local_settings
+from asyncservice.devhost.timertrigger import TimerListener
+from asyncservice.devhost.worker import Worker
+
+_log: Final = logging.getLogger("Host.Startup")
+
+#: How long running functions may go on once the host is asked to stop.
+GRACE: Final = timedelta(seconds=30)
+
+
+class FunctionsHost:
+    """Runs one function app; an asynchronous context manager that serves from entry to exit.
+
+    *settings* win over the environment, which wins over local.settings.json. All three are in the environment while the
+    host runs, as with Core Tools. *port* 0 takes a free one. Entering raises HostError when the app cannot be run; leaving
+    drains the host first. Several hosts, in processes of their own, may share one storage account.
+    """
+
+    def __init__(
+        self,
+        app_directory: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        port: int = 7071,
+        host: str = "127.0.0.1",
+        grace: timedelta = GRACE,
+        message_hiding: timedelta = HIDDEN_FOR,
+    ) -> None:
+        self._directory = app_directory.resolve()
+        self._given = dict(settings or {})
+        self._address = (host, port)
+        self._grace = grace
+        self._message_hiding = message_hiding
+        self._stop = Stop()
+        self._resources = AsyncExitStack()
+        self._listeners: list[asyncio.Task[None]] = []
+        self._server: HttpServer | None = None
+        self._drained: asyncio.Task[bool] | None = None
+        #: Where the host serves, without a slash at the end; empty until it is entered.
+        self.url = ""
+        #: The functions that run, switched-off ones left out; empty until the host is entered.
+        self.functions: tuple[Function, ...] = ()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.drain()
+            await self._resources.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain()
+        await self._resources.aclose()
+
+    async def drain(self) -> bool:
+        """Stop in good order: take nothing more, let what runs finish within the grace period, cancel the rest.
+
+        Returns whether everything finished. Messages of cancelled functions stay hidden and come back by themselves. Safe
+        to repeat: a second call waits for the first.
+        """
+        if self._drained is None:
+            self._stop.request()
+            self._drained = asyncio.create_task(self._drain(), name="drain")
+        return await asyncio.shield(self._drained)
+
+    async def _drain(self) -> bool:
+        closing = asyncio.create_task(self._server.close()) if self._server is not None else None
+        tasks: list[asyncio.Task[None]] = [*self._listeners, *([closing] if closing else [])]
+        if not tasks:
+            return True
+        # The server cancels its own at the end of the grace period; it gets a moment more to do so.
+        _done, late = await asyncio.wait(tasks, timeout=self._grace.total_seconds() + 1)
+        if late:
+            _log.warning("Functions were still running after %s; they are cancelled.", self._grace)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return not late
+
+    async def _start(self) -> None:
+        settings = self._enter_settings()
+        options = HostJson.read(self._directory / "host.json", os.environ)
+        configure_logging(options.log_levels)
+        listener = self._resources.enter_context(_bound_socket(*self._address))
+        host, port = listener.getsockname()[:2]
+        self._set_variable("WEBSITE_HOSTNAME", f"{host}:{port}")
+        worker = await Worker.start(self._directory, settings)
+        self._resources.push_async_callback(worker.stop)
+        self.functions = tuple(function for function in worker.functions if not is_disabled(function.name, settings))
+        invoker = Invoker(worker, options.function_timeout)
+        await self._start_triggers(settings, options, invoker)
+        self._server = HttpServer(
+            make_router(self.functions, options.http.route_prefix), invoker, self._stop, grace=self._grace
+        )
+        await self._server.start(listener)
+        self.url = f"http://{host}:{port}"
+        _log.info("%d functions of %s are served at %s.", len(self.functions), self._directory.name, self.url)
+
+    async def _start_triggers(self, settings: Mapping[str, str], options: HostJson, invoker: Invoker) -> None:
+        accounts = await self._resources.enter_async_context(Accounts(settings))
+        clock = _clock(settings)
+        # Everything is checked before anything runs.
+        ready: list[tuple[str, Callable[[], Coroutine[None, None, None]]]] = []
+        for function in self.functions:
+            match function.trigger:
+                case QueueTrigger() as trigger:
+                    queue_listener = self._queue_listener(function, trigger, options, invoker, accounts, clock)
+                    ready.append((function.name, queue_listener.run))
+                case TimerTrigger() as trigger:
+                    timer_listener = self._timer_listener(
+                        function, trigger, options, invoker, accounts, clock, settings
+                    )
+                    ready.append((function.name, timer_listener.run))
+                case HttpTrigger():
+                    continue
+        for name, run in ready:
+            self._listeners.append(asyncio.create_task(_watched(name, run), name=f"listener of {name}"))
+
+    def _queue_listener(
+        self,
+        function: Function,
+        trigger: QueueTrigger,
+        options: HostJson,
+        invoker: Invoker,
+        accounts: Accounts,
+        clock: Callable[[], datetime],
+    ) -> QueueListener:
+        queues = accounts.queues(trigger.connection)
+        poison = f"{trigger.queue}-poison"
+        return QueueListener(
+            function=function,
+            queue=AzureQueue(queues.get_queue_client(trigger.queue), queues.get_queue_client(poison)),
+            invoker=invoker,
+            options=options.queues,
+            stop=self._stop,
+            rng=Random(),  # noqa: S311 - spreads polls, guards nothing
+            clock=clock,
+            hidden_for=self._message_hiding,
+        )
+
+    def _timer_listener(
+        self,
+        function: Function,
+        trigger: TimerTrigger,
+        options: HostJson,
+        invoker: Invoker,
+        accounts: Accounts,
+        clock: Callable[[], datetime],
+        settings: Mapping[str, str],
+    ) -> TimerListener:
+        blobs = AzureHostBlobs(accounts.blobs())
+        identity = host_id(self._directory, settings)
+        schedule = parse_schedule(trigger.schedule, clock())
+        monitored = trigger.use_monitor
+        return TimerListener(
+            function=function,
+            schedule=schedule,
+            monitored=not is_frequent(schedule, clock()) if monitored is None else monitored,
+            run_on_startup=trigger.run_on_startup,
+            invoker=invoker,
+            blobs=blobs,
+            statuses=StatusStore(blobs, identity),
+            options=options.singleton,
+            host_id=identity,
+            stop=self._stop,
+            clock=clock,
+        )
+
+    def _enter_settings(self) -> Mapping[str, str]:
+        local = read_local_settings(self._directory / "local.settings.json")
+        self._set_variable("AzureWebJobsScriptRoot", str(self._directory))
+        for name, value in {**_HOST_SETTINGS, **local}.items():
+            if name not in os.environ:
+                self._set_variable(name, value)
+        for name, value in self._given.items():
+            self._set_variable(name, value)
+        return os.environ
+
+    def _set_variable(self, name: str, value: str) -> None:
+        before = os.environ.get(name)
+        os.environ[name] = value
+        if before is None:
+            self._resources.callback(os.environ.pop, name, None)
+        else:
+            self._resources.callback(os.environ.__setitem__, name, before)
+
+
+#: What Core Tools sets for every app.
+_HOST_SETTINGS: Final[Mapping[str, str]] = {
+    "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+    "FUNCTIONS_EXTENSION_VERSION": "~4",
+    "FUNCTIONS_WORKER_RUNTIME": "python",
+}
+
+
+async def _watched(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await run()
+    except Exception:
+        logging.getLogger("Host").exception("The listener of function %s ended; the function no longer runs.", name)
+        raise
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise HostError(f"Port {port} of {host} cannot be used: {error.strerror}. Give another one.") from error
+    return bound
+
+
+def _clock(settings: Mapping[str, str]) -> Callable[[], datetime]:
+    # Azure's clock is UTC unless the app says otherwise; Core Tools takes the laptop's zone, which surprises on deployment.
+    name = settings.get("WEBSITE_TIME_ZONE")
+    try:
+        zone: tzinfo = ZoneInfo(name) if name else UTC
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigurationInvalid(f"WEBSITE_TIME_ZONE is {name!r}, which is no IANA time zone.") from error
+    return lambda: datetime.now(zone)
