@@ -72,9 +72,8 @@ class Engine:
         self._attempts: set[Attempt] = set()
 
     async def open(self) -> None:
-        """Make the table, the queues and the container that are missing. Safe to repeat."""
-        await self.store.open(shards=self.options.shards)
-        await self.hints.open()
+        """Be ready to work: one request, and at the very first start those that make tables, queues, containers."""
+        await self.store.open(shards=self.options.shards, prepare=self.hints.open)
 
     # Submit -----------------------------------------------------------------------------------------------------------
 

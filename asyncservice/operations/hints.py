@@ -41,10 +41,11 @@ class Hints:
 
     def __init__(self, storage: Storage) -> None:
         self._queues: Mapping[Family, Queue] = {family: storage.queue(family.queue_name) for family in Family}
+        self._inbox = storage.queue(INBOX)
 
     async def open(self) -> None:
-        """Make the queues that are missing."""
-        for queue in self._queues.values():
+        """Make the queues that are missing, the inbox among them."""
+        for queue in (*self._queues.values(), self._inbox):
             await queue.create()
 
     async def send(

@@ -4,7 +4,8 @@ Every change is one entity group transaction, conditional on the version that wa
 same transaction, so that no moment passes in which nobody would look at an unfinished operation.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from secrets import token_hex
@@ -18,7 +19,7 @@ from asyncservice.operations.ids import Place
 from asyncservice.operations.lifecycle import AgendaPolicy
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.storage.account import Storage
-from asyncservice.storage.errors import ConflictReason, RowConflict, StorageUnavailable
+from asyncservice.storage.errors import RowConflict, StorageRefused, StorageUnavailable
 from asyncservice.storage.tables import (
     MAX_WRITES,
     Comparison,
@@ -64,18 +65,31 @@ class OperationStore:
             raise RuntimeError("The store is used before it was opened.")
         return self._shards
 
-    async def open(self, *, shards: int = DEFAULT_SHARDS) -> None:
-        """Make what is missing and read the layout; *shards* counts at the very first start only. Safe to repeat."""
-        await self._table.create()
-        await self._payloads.create()
-        layout: dict[str, Value] = {"shards": shards, "format": 1}
+    async def open(self, *, shards: int = DEFAULT_SHARDS, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Read the layout: one request. At the very first start, make what is missing and decide it.
+
+        *shards* counts then only; *prepare* makes whatever else the service needs. The layout is written last, so
+        a first start that died half-way is simply repeated. Safe to call from many processes at once.
+        """
+        shards_kept = await self._layout()
+        if shards_kept is None:
+            await self._table.create()
+            await self._payloads.create()
+            if prepare is not None:
+                await prepare()
+            layout: dict[str, Value] = {"shards": shards, "format": 1}
+            with suppress(RowConflict):
+                await self._table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], layout)])
+            shards_kept = await self._layout()
+        self._shards = shards_kept
+
+    async def _layout(self) -> int | None:
+        """Return the number of shards that was decided, or None before the very first start."""
         try:
-            await self._table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], layout)])
-        except RowConflict:
             row = await self._table.read(*_LAYOUT)
-            if row is not None:
-                shards = int(row.values["shards"])  # type: ignore[arg-type]
-        self._shards = shards
+        except StorageRefused:  # There is no table yet.
+            return None
+        return None if row is None else int(row.values["shards"])  # type: ignore[arg-type]
 
     async def ping(self) -> None:
         """Make one cheap request, to see whether the storage answers."""
@@ -199,27 +213,26 @@ class OperationStore:
             return  # Another host's sweep removed it first.
 
     async def delete(self, stored: Stored) -> None:
-        """Remove an operation and all that belongs to it. Raises ChangedMeanwhile when somebody wrote it first.
+        """Remove an operation and all that belongs to it; see `delete_many`."""
+        await self.delete_many([stored])
 
-        Blobs go first: a crash in between leaves a record that can be deleted again, never a blob nobody knows.
+    async def delete_many(self, batch: Sequence[Stored]) -> None:
+        """Remove operations of one partition, and all that belongs to them, in as few transactions as can be.
+
+        Blobs go first: a crash in between leaves a record that can be deleted again, never a blob nobody knows. One
+        that is gone already is no error. Raises ChangedMeanwhile when somebody wrote one of them first; the others
+        of its transaction then stay.
         """
-        operation = stored.operation
-        place = self.place(operation)
-        if operation.haspayloads:
-            async for blob in self._payloads.names(f"{operation.asyncoperationid}/"):
-                await self._payloads.delete(blob)
-        writes: list[Write] = [Delete(place.key, stored.etag)]
-        if alias := ids.alias_of(operation.asyncoperationid):
-            writes.append(Delete(alias))
-        if operation.agendaon is not None:
-            writes.append(Delete(ids.agenda_key(operation.agendaon, place)))
-        writes += [Delete(ids.history_key(place, number)) for number in range(operation.archivedhistory)]
-        try:
-            await self._table.commit(place.partition, writes)
-        except RowConflict as conflict:
-            if conflict.reason is ConflictReason.MISSING and await self.read(operation.asyncoperationid, place) is None:
-                return
-            raise ChangedMeanwhile(operation.asyncoperationid) from conflict
+        writes: list[Write] = []
+        for stored in batch:
+            await self._delete_payloads(stored.operation)
+            rows = self._rows_of(stored)
+            if len(writes) + len(rows) > MAX_WRITES:
+                await self._delete_rows(batch, writes)
+                writes = []
+            writes += rows
+        if writes:
+            await self._delete_rows(batch, writes)
 
     async def load(self, stored: Stored) -> Stored:
         """Return the operation with every long text brought in from its blob."""
@@ -275,6 +288,38 @@ class OperationStore:
             for entry in history.read(str(row.values["entries"]))
         ]
         return (*archived, *operation.history)
+
+    async def _delete_payloads(self, operation: AsyncOperation) -> None:
+        if operation.haspayloads:
+            async for blob in self._payloads.names(f"{operation.asyncoperationid}/"):
+                await self._payloads.delete(blob)
+
+    def _rows_of(self, stored: Stored) -> list[Write]:
+        """Return the deletions that remove an operation, its record first."""
+        operation = stored.operation
+        place = self.place(operation)
+        writes: list[Write] = [Delete(place.key, stored.etag)]
+        if alias := ids.alias_of(operation.asyncoperationid):
+            writes.append(Delete(alias))
+        if operation.agendaon is not None:
+            writes.append(Delete(ids.agenda_key(operation.agendaon, place)))
+        writes += [Delete(ids.history_key(place, number)) for number in range(operation.archivedhistory)]
+        return writes
+
+    async def _delete_rows(self, batch: Sequence[Stored], writes: list[Write]) -> None:
+        """Commit deletions, leaving out records that are gone already with all their rows."""
+        partition = self.place(batch[0].operation).partition
+        while writes:
+            try:
+                await self._table.commit(partition, writes)
+            except RowConflict as conflict:
+                loser = next(each for each in batch if any(row.key == conflict.key for row in self._rows_of(each)))
+                if await self.read_place(self.place(loser.operation)) is not None:
+                    raise ChangedMeanwhile(loser.operation.asyncoperationid) from conflict
+                gone = {row.key for row in self._rows_of(loser)}
+                writes = [write for write in writes if write.key not in gone]
+            else:
+                return
 
     async def _draft(self, operation: AsyncOperation) -> "_Draft":
         place = self.place(operation)

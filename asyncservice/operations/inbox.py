@@ -1,0 +1,67 @@
+"""The inbox queue: messages of other services become operations, or Failed records that say why not."""
+
+import base64
+import binascii
+import json
+import logging
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from asyncservice.operations import ids, lifecycle
+from asyncservice.operations.engine import Engine
+from asyncservice.operations.errors import InvalidOperation
+from asyncservice.operations.record import Stored, check
+from asyncservice.operations.submission import Submission, refused
+
+log = logging.getLogger(__name__)
+
+
+async def accept(engine: Engine, body: bytes, *, message_id: str, inserted_on: datetime) -> Stored:
+    """Turn one message into one operation; the same message, delivered twice, into the same one.
+
+    A message that cannot be understood becomes a Failed operation with the payload and the reason. Only storage
+    errors pass through: the host then delivers the message again and, in the end, puts it on the poison queue.
+    """
+    # The message's own time and id make the operation's id, so that a second delivery makes no second operation.
+    derived = ids.derived_id(inserted_on, message_id)
+    text = decode(body)
+    try:
+        submission = Submission.read(text)
+        operation = check(submission.operation(now=inserted_on, new_id=derived))
+    except InvalidOperation as error:
+        return await _refuse(engine, text, str(error), derived, inserted_on)
+    now = engine.clock.now()
+    # The message may have waited: what counts as created is when it was accepted, its id and order say when it was sent.
+    return await engine.submit(replace(operation, createdon=now, modifiedon=now, correlationupdatedtime=now))
+
+
+def decode(body: bytes) -> str:
+    """Return the text of a message that is plain UTF-8 or base64 of it, whichever it is; odd bytes are escaped."""
+    text = body.decode("utf-8-sig", errors="backslashreplace").strip()
+    if text[:1] in {"{", "[", '"'}:
+        return text
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8-sig")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return text
+
+
+async def _refuse(engine: Engine, text: str, reason: str, derived: UUID, sent: datetime) -> Stored:
+    log.warning("A message on the inbox queue was refused: %s", reason, extra={"action": "refuse"})
+    for operation_id in (_own_id(text), derived):
+        if operation_id is None:
+            continue
+        record = lifecycle.created(refused(text, reason, now=sent, operation_id=operation_id), reason=reason)
+        stored, new = await engine.store.insert(record)
+        if new or stored.operation.data == text:
+            return stored
+    return stored
+
+
+def _own_id(text: str) -> UUID | None:
+    """Return the id that a refused message gave its operation, so that its sender finds the refusal under it."""
+    try:
+        return UUID(json.loads(text)["asyncoperationid"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

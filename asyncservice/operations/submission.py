@@ -1,0 +1,160 @@
+"""What a caller says to have an operation done: the one contract of the inbox, the client and the command line."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from asyncservice.operations import recurrence
+from asyncservice.operations.errors import ErrorCode, InvalidOperation
+from asyncservice.operations.operationtypes import OperationType
+from asyncservice.operations.record import AsyncOperation
+from asyncservice.operations.states import StatusCode
+
+#: operationtype of a record that stands for a message nobody could understand: Dataverse's "none".
+NO_TYPE: Final = -1
+
+
+class Submission(BaseModel):
+    """A request to run one operation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="AsyncOperation message")
+
+    operationtype: Annotated[
+        int | str,
+        Field(
+            description="What to do: a number of Dataverse's asyncoperation_operationtype, or its label.",
+            examples=[13, "BulkDelete"],
+        ),
+    ]
+    name: Annotated[
+        str | None, Field(max_length=256, description="A name for people; the type's label without it.")
+    ] = None
+    data: Annotated[
+        dict[str, Any] | None, Field(description="The input; each operation type documents what it takes.")
+    ] = None
+    asyncoperationid: Annotated[
+        UUID | None, Field(description="The operation's id. The same id sent twice is one operation.")
+    ] = None
+    postponeuntil: Annotated[
+        AwareDatetime | None, Field(description="Not before this moment (RFC 3339, with a zone).")
+    ] = None
+    dependencytoken: Annotated[
+        str | None, Field(max_length=256, description="Operations that share a token run one at a time, in order.")
+    ] = None
+    recurrencepattern: Annotated[
+        str | None,
+        Field(max_length=256, description="Repeat by this rule of RFC 5545.", examples=["FREQ=DAILY;INTERVAL=2"]),
+    ] = None
+    recurrencestarttime: Annotated[
+        AwareDatetime | None, Field(description="When the recurrence begins; now without it.")
+    ] = None
+    correlationid: Annotated[UUID | None, Field(description="Ties together what one action caused.")] = None
+    primaryentitytype: Annotated[str | None, Field(max_length=128, description="The table it is mainly about.")] = None
+    regardingobjectid: Annotated[UUID | None, Field(description="The record it is about.")] = None
+
+    @classmethod
+    def read(cls, text: str) -> "Submission":
+        """Return what a JSON text asks for. Raises InvalidOperation with a sentence for every mistake in it."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise InvalidOperation(_sentences(error)) from error
+
+    @classmethod
+    def of(cls, **members: Any) -> "Submission":  # noqa: ANN401 - the members of the model
+        """Return the request with these members. Raises InvalidOperation with a sentence for every mistake."""
+        try:
+            return cls.model_validate(members)
+        except ValidationError as error:
+            raise InvalidOperation(_sentences(error)) from error
+
+    def operation(self, *, now: datetime, new_id: UUID) -> AsyncOperation:
+        """Return the record that this request makes; *new_id* is its id unless the request names one.
+
+        Raises InvalidOperation when the type or the recurrence says something impossible.
+        """
+        kind = OperationType.parse(self.operationtype)
+        if kind is None:
+            raise InvalidOperation(
+                f"operationtype {self.operationtype!r} is no operation type of Dataverse; "
+                "use a number such as 13 or a label such as BulkDelete.",
+                code=ErrorCode.TYPE_NOT_RECOGNIZED,
+            )
+        until = self._first_run(now)
+        operation_id = self.asyncoperationid or new_id
+        return AsyncOperation(
+            asyncoperationid=operation_id,
+            operationtype=int(kind),
+            name=self.name or kind.label,
+            createdon=now,
+            modifiedon=now,
+            correlationid=self.correlationid or operation_id,
+            correlationupdatedtime=now,
+            sequence=sequence(now),
+            data=None if self.data is None else json.dumps(self.data, separators=(",", ":"), ensure_ascii=False),
+            statuscode=StatusCode.WAITING_FOR_RESOURCES if until is None else StatusCode.WAITING,
+            postponeuntil=until,
+            dependencytoken=self.dependencytoken,
+            recurrencepattern=self.recurrencepattern or None,
+            recurrencestarttime=self.recurrencestarttime or (now if self.recurrencepattern else None),
+            primaryentitytype=self.primaryentitytype,
+            regardingobjectid=self.regardingobjectid,
+            regardingobjecttypecode=self.primaryentitytype if self.regardingobjectid else None,
+        )
+
+    def _first_run(self, now: datetime) -> datetime | None:
+        """Return when the operation may first run, or None for at once."""
+        moments = [self.postponeuntil]
+        if self.recurrencepattern:
+            recurrence.parse(self.recurrencepattern, self.recurrencestarttime or now)
+            moments.append(self.recurrencestarttime)
+        ahead = [moment.astimezone(UTC) for moment in moments if moment is not None and moment > now]
+        return max(ahead, default=None)
+
+
+def refused(text: str, reason: str, *, now: datetime, operation_id: UUID) -> AsyncOperation:
+    """Return the Failed record that stands for a message nobody could understand: its payload, and why."""
+    return AsyncOperation(
+        asyncoperationid=operation_id,
+        operationtype=NO_TYPE,
+        name="Message that could not be understood",
+        createdon=now,
+        modifiedon=now,
+        completedon=now,
+        correlationid=operation_id,
+        correlationupdatedtime=now,
+        sequence=sequence(now),
+        data=text,
+        statuscode=StatusCode.FAILED,
+        errorcode=ErrorCode.INVALID_ARGUMENT,
+        message=reason,
+        friendlymessage="A message on the inbox queue was not understood and nothing was done.",
+    )
+
+
+def sequence(now: datetime) -> int:
+    """Return the submission order of an operation made at *now*: microseconds of the epoch, which grow."""
+    return round(now.timestamp() * 1_000_000)
+
+
+def _sentences(error: ValidationError) -> str:
+    return " ".join(_sentence(detail) for detail in error.errors(include_url=False, include_context=False))
+
+
+def _sentence(detail: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
+    where = ".".join(str(part) for part in detail["loc"] if part not in {"int", "str"})
+    match detail["type"]:
+        case "json_invalid":
+            return f"The message is no JSON object: {detail['msg']}."
+        case "model_type" | "dict_type" if not where:
+            return "The message must be a JSON object."
+        case "missing":
+            return f"{where} is missing."
+        case "extra_forbidden":
+            known = ", ".join(Submission.model_fields)
+            return f"{where} is no member of the message; it may have {known}."
+        case _:
+            return f"{where}: {detail['msg']}."
