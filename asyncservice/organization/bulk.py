@@ -1,0 +1,102 @@
+"""Inserts many records with few transactions, and bears being called twice."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+from uuid import UUID
+
+from asyncservice.organization.ids import shard_of
+from asyncservice.storage.errors import ConflictReason, RowConflict
+from asyncservice.storage.tables import MAX_TRANSACTION_BYTES, MAX_WRITES, Insert, Table, Value
+
+#: What the body of a request takes beside the values themselves: headers of the part, keys, names of types.
+_OVERHEAD_OF_A_ROW: Final = 1024
+_OVERHEAD_OF_A_COLUMN: Final = 64
+#: JSON writes a character outside ASCII as six.
+_ESCAPED: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record ready to be written: its own row first, then what the outbox adds."""
+
+    id: UUID
+    inserts: Sequence[Insert]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of a request it takes, never too few."""
+        return sum(
+            _OVERHEAD_OF_A_ROW + sum(_OVERHEAD_OF_A_COLUMN + _size(value) for value in insert.values.values())
+            for insert in self.inserts
+        )
+
+
+async def insert(table: Table, prepared: Sequence[Prepared], *, at_once: int) -> frozenset[UUID]:
+    """Insert the records and return the ids of those that were there already."""
+    gate = asyncio.Semaphore(at_once)
+
+    async def write(shard: str, batch: Sequence[Prepared]) -> frozenset[UUID]:
+        async with gate:
+            return await _insert_batch(table, shard, batch)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(write(shard, batch))
+            for shard, members in groupby(sorted(prepared, key=_shard), key=_shard)
+            for batch in batches(members)
+        ]
+    return frozenset().union(*(task.result() for task in tasks))
+
+
+def batches(members: Iterator[Prepared]) -> Iterator[list[Prepared]]:
+    """Cut a partition's records into transactions that the storage takes."""
+    batch: list[Prepared] = []
+    writes = size = 0
+    for member in members:
+        if batch and (writes + len(member.inserts) > MAX_WRITES or size + member.size > MAX_TRANSACTION_BYTES):
+            yield batch
+            batch, writes, size = [], 0, 0
+        batch.append(member)
+        writes += len(member.inserts)
+        size += member.size
+    if batch:
+        yield batch
+
+
+async def _insert_batch(table: Table, shard: str, batch: Sequence[Prepared]) -> frozenset[UUID]:
+    """Insert one transaction's records; where some exist, find out which and insert the others."""
+    there: set[UUID] = set()
+    while len(there) < len(batch):
+        missing = [member for member in batch if member.id not in there]
+        try:
+            await table.commit(shard, [insert for member in missing for insert in member.inserts])
+        except RowConflict as conflict:
+            if conflict.reason is not ConflictReason.EXISTS:
+                raise
+            found = await _existing(table, shard, missing)
+            if not found:
+                # Not a record but a row beside it is in the way: that is nobody's replay.
+                raise
+            there |= found
+        else:
+            break
+    return frozenset(there)
+
+
+async def _existing(table: Table, shard: str, batch: Sequence[Prepared]) -> set[UUID]:
+    async with asyncio.TaskGroup() as group:
+        reads = {member.id: group.create_task(table.read(shard, member.inserts[0].key)) for member in batch}
+    return {record_id for record_id, read in reads.items() if read.result() is not None}
+
+
+def _shard(prepared: Prepared) -> str:
+    return shard_of(prepared.id)
+
+
+def _size(value: Value) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else _ESCAPED * len(value)
+    return 2 * len(value) if isinstance(value, bytes) else 40
