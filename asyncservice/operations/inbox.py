@@ -32,30 +32,34 @@ async def accept(engine: Engine, body: bytes, *, message_id: str, inserted_on: d
     except InvalidOperation as error:
         return await _refuse(engine, text, str(error), derived, inserted_on)
     now = engine.clock.now()
-    # The message may have waited: what counts as created is when it was accepted, its id and order say when it was sent.
+    # The message may have waited: it counts as created when it was accepted; id and sequence say when it was sent.
     return await engine.submit(replace(operation, createdon=now, modifiedon=now, correlationupdatedtime=now))
 
 
 def decode(body: bytes) -> str:
     """Return the text of a message that is plain UTF-8 or base64 of it, whichever it is; odd bytes are escaped."""
     text = body.decode("utf-8-sig", errors="backslashreplace").strip()
-    if text[:1] in {"{", "[", '"'}:
-        return text
     try:
-        return base64.b64decode(text, validate=True).decode("utf-8-sig")
+        decoded = base64.b64decode(text, validate=True).decode("utf-8-sig").strip()
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return text
+    # A short plain word may be base64 by chance; only what is an object inside was meant to be.
+    return decoded if decoded.startswith("{") else text
 
 
 async def _refuse(engine: Engine, text: str, reason: str, derived: UUID, sent: datetime) -> Stored:
     log.warning("A message on the inbox queue was refused: %s", reason, extra={"action": "refuse"})
-    for operation_id in (_own_id(text), derived):
-        if operation_id is None:
-            continue
-        record = lifecycle.created(refused(text, reason, now=sent, operation_id=operation_id), reason=reason)
-        stored, new = await engine.store.insert(record)
+
+    async def write(operation_id: UUID) -> tuple[Stored, bool]:
+        record = refused(text, reason, now=sent, operation_id=operation_id)
+        return await engine.store.insert(lifecycle.created(record, reason=reason))
+
+    if own_id := _own_id(text):
+        stored, new = await write(own_id)
         if new or stored.operation.data == text:
             return stored
+        # The id belongs to an operation that was understood; the refusal gets a record of its own.
+    stored, _ = await write(derived)
     return stored
 
 

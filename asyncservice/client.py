@@ -1,0 +1,305 @@
+"""What a Python service imports to submit operations and follow them.
+
+    async with AsyncServiceClient.from_connection_string(connection) as client:
+        operation = await client.submit("Import", data={"ImportId": "…"})
+        operation = await client.wait(operation.asyncoperationid)
+
+`SyncServiceClient` is the same without async. Both talk to the storage account directly; no server need be up.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from datetime import datetime, timedelta
+from secrets import randbits
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import UUID
+
+from asyncservice.operations import ids
+from asyncservice.operations.control import Control
+from asyncservice.operations.engine import Engine
+from asyncservice.operations.handling import Registry
+from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.submission import Submission
+from asyncservice.service import Service
+from asyncservice.settings import Settings, storage_from_environment
+from asyncservice.storage.account import Storage
+from asyncservice.storage.azure import AzureStorage
+from asyncservice.storage.tables import Comparison
+
+#: `wait` looks this soon at first, then ever more rarely, up to the longest pause.
+_FIRST_PAUSE: Final = timedelta(milliseconds=50)
+_LONGEST_PAUSE: Final = timedelta(seconds=2)
+
+
+class AsyncServiceClient:
+    """Submits, follows and controls operations. Use as an async context manager.
+
+    All methods raise StorageUnavailable when the storage does not answer; a submit or an action may then have been
+    done, and both are safe to repeat (a submit when it names its id).
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._service = Service(storage, settings=Settings(), handlers=Registry())
+
+    @classmethod
+    def from_connection_string(cls, connection_string: str) -> Self:
+        """Make a client from a storage connection string; "UseDevelopmentStorage=true" is the local emulator."""
+        return cls(AzureStorage.from_connection_string(connection_string))
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Make a client for the account that AzureWebJobsStorage names, as a key or as an identity."""
+        return cls(storage_from_environment())
+
+    async def __aenter__(self) -> Self:
+        """Open the connections."""
+        await self._service.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        await self._service.__aexit__(kind, error, trace)
+
+    @property
+    def storage(self) -> Storage:
+        """The storage account, for what goes beside operations: files to import, records."""
+        return self._service.storage
+
+    async def submit(
+        self,
+        operationtype: int | str,
+        data: Mapping[str, Any] | None = None,
+        **members: Any,  # noqa: ANN401 - the members of the message contract
+    ) -> AsyncOperation:
+        """Have one operation done. When this returns it is kept and will be run; two storage requests.
+
+        *members* are the other members of the message contract: name, asyncoperationid, postponeuntil,
+        dependencytoken, recurrencepattern, recurrencestarttime, correlationid, primaryentitytype, regardingobjectid.
+        Raises InvalidOperation with a sentence that says what to change. Submitting an id again changes nothing
+        and returns the operation of that id.
+        """
+        [operation] = await self.submit_many([{"operationtype": operationtype, "data": data, **members}])
+        return operation
+
+    async def submit_many(self, submissions: Iterable[Submission | Mapping[str, Any]]) -> list[AsyncOperation]:
+        """Have many operations done, in far fewer storage requests than one by one.
+
+        Each is a Submission or a mapping of the message contract's members. All are checked before any is written.
+        """
+        engine = self._engine
+        now = engine.clock.now()
+        requests = [each if isinstance(each, Submission) else Submission.of(**each) for each in submissions]
+        # Ids made together share a partition in runs that fill a transaction; the runs spread over the partitions.
+        run = engine.store.batch_size([])
+        first = randbits(8)
+        operations = [
+            request.operation(
+                now=now, new_id=ids.new_id(now, randbits, shard=(first + index // run) % engine.store.shards)
+            )
+            for index, request in enumerate(requests)
+        ]
+        return [stored.operation for stored in await engine.submit_many(operations)]
+
+    async def get(self, operation_id: UUID) -> AsyncOperation:
+        """Return the operation. Raises OperationNotFound."""
+        return await self._control.get(operation_id)
+
+    async def history(self, operation_id: UUID) -> tuple[HistoryEntry, ...]:
+        """Return every move of the operation, the oldest first. Raises OperationNotFound."""
+        await self._control.get(operation_id)
+        stored = await self._engine.store.read(operation_id)
+        return () if stored is None else await self._engine.store.history(stored)
+
+    async def wait(
+        self,
+        operation_id: UUID,
+        *,
+        timeout: timedelta | None = None,
+        seen: Callable[[AsyncOperation], object] | None = None,
+    ) -> AsyncOperation:
+        """Return the operation when it is Completed, whatever its status. Raises TimeoutError after *timeout*.
+
+        *seen* is called with every look at it, to show progress.
+        """
+        clock = self._engine.clock
+        give_up = None if timeout is None else clock.now() + timeout
+        pause = _FIRST_PAUSE
+        while True:
+            operation = await self.get(operation_id)
+            if seen is not None:
+                seen(operation)
+            if operation.is_completed:
+                return operation
+            if give_up is not None and clock.now() + pause > give_up:
+                raise TimeoutError(f"Operation {operation_id} is {operation.statuscode.label} after {timeout}.")
+            await clock.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    async def list(
+        self, *, where: Iterable[Comparison] = (), limit: int | None = None
+    ) -> AsyncIterator[AsyncOperation]:
+        """Yield operations, the newest first. *where* compares columns of the record, as the storage evaluates them."""
+        conditions = tuple(where)
+        store = self._engine.store
+        shards = await asyncio.gather(
+            *(_Ahead.of(store.scan(shard, where=conditions, limit=limit)) for shard in range(store.shards))
+        )
+        found = 0
+        while limit is None or found < limit:
+            newest = min((each for each in shards if each.next is not None), key=_order, default=None)
+            if newest is None or newest.next is None:
+                return
+            yield newest.next.operation
+            found += 1
+            await newest.step()
+
+    async def cancel(self, operation_id: UUID) -> AsyncOperation:
+        """Cancel for good. Raises StateChangeRefused when it is completed or a job of the platform."""
+        return await self._control.cancel(operation_id)
+
+    async def pause(self, operation_id: UUID) -> AsyncOperation:
+        """Stop a running operation at its next checkpoint. Raises StateChangeRefused when it is not running."""
+        return await self._control.pause(operation_id)
+
+    async def resume(self, operation_id: UUID) -> AsyncOperation:
+        """Make a suspended operation Ready. Raises StateChangeRefused when it is not suspended."""
+        return await self._control.resume(operation_id)
+
+    async def postpone(self, operation_id: UUID, until: datetime) -> AsyncOperation:
+        """Do not run before *until*. Raises StateChangeRefused when it is suspended or completed."""
+        return await self._control.postpone(operation_id, until)
+
+    async def retry(self, operation_id: UUID) -> AsyncOperation:
+        """Run a failed operation again from its last checkpoint. Raises StateChangeRefused when it has not failed."""
+        return await self._control.retry(operation_id)
+
+    async def delete(self, operation_id: UUID) -> None:
+        """Remove a completed operation with all that belongs to it. Raises StateChangeRefused when it is not."""
+        await self._control.delete(operation_id)
+
+    @property
+    def _engine(self) -> Engine:
+        return self._service.engine
+
+    @property
+    def _control(self) -> Control:
+        return self._service.control
+
+
+class SyncServiceClient:
+    """AsyncServiceClient for code that is not async. Use as a context manager, from one thread at a time."""
+
+    def __init__(self, client: AsyncServiceClient) -> None:
+        self._client = client
+        self._runner = asyncio.Runner()
+
+    @classmethod
+    def from_connection_string(cls, connection_string: str) -> Self:
+        """Make a client from a storage connection string; "UseDevelopmentStorage=true" is the local emulator."""
+        return cls(AsyncServiceClient.from_connection_string(connection_string))
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Make a client for the account that AzureWebJobsStorage names, as a key or as an identity."""
+        return cls(AsyncServiceClient.from_environment())
+
+    def __enter__(self) -> Self:
+        """Open the connections."""
+        self._run(self._client.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        try:
+            self._run(self._client.__aexit__(kind, error, trace))
+        finally:
+            self._runner.close()
+
+    def submit(
+        self,
+        operationtype: int | str,
+        data: Mapping[str, Any] | None = None,
+        **members: Any,  # noqa: ANN401 - the members of the message contract
+    ) -> AsyncOperation:
+        """Have one operation done; see AsyncServiceClient.submit."""
+        return self._run(self._client.submit(operationtype, data, **members))
+
+    def submit_many(self, submissions: Iterable[Submission | Mapping[str, Any]]) -> list[AsyncOperation]:
+        """Have many operations done; see AsyncServiceClient.submit_many."""
+        return self._run(self._client.submit_many(submissions))
+
+    def get(self, operation_id: UUID) -> AsyncOperation:
+        """Return the operation. Raises OperationNotFound."""
+        return self._run(self._client.get(operation_id))
+
+    def history(self, operation_id: UUID) -> tuple[HistoryEntry, ...]:
+        """Return every move of the operation, the oldest first. Raises OperationNotFound."""
+        return self._run(self._client.history(operation_id))
+
+    def wait(self, operation_id: UUID, *, timeout: timedelta | None = None) -> AsyncOperation:
+        """Return the operation when it is Completed. Raises TimeoutError after *timeout*."""
+        return self._run(self._client.wait(operation_id, timeout=timeout))
+
+    def list(self, *, where: Iterable[Comparison] = (), limit: int | None = None) -> "list[AsyncOperation]":
+        """Return operations, the newest first; see AsyncServiceClient.list."""
+
+        async def all_of_them() -> "list[AsyncOperation]":
+            return [operation async for operation in self._client.list(where=where, limit=limit)]
+
+        return self._run(all_of_them())
+
+    def cancel(self, operation_id: UUID) -> AsyncOperation:
+        """Cancel for good; see AsyncServiceClient.cancel."""
+        return self._run(self._client.cancel(operation_id))
+
+    def pause(self, operation_id: UUID) -> AsyncOperation:
+        """Stop a running operation at its next checkpoint; see AsyncServiceClient.pause."""
+        return self._run(self._client.pause(operation_id))
+
+    def resume(self, operation_id: UUID) -> AsyncOperation:
+        """Make a suspended operation Ready; see AsyncServiceClient.resume."""
+        return self._run(self._client.resume(operation_id))
+
+    def postpone(self, operation_id: UUID, until: datetime) -> AsyncOperation:
+        """Do not run before *until*; see AsyncServiceClient.postpone."""
+        return self._run(self._client.postpone(operation_id, until))
+
+    def retry(self, operation_id: UUID) -> AsyncOperation:
+        """Run a failed operation again; see AsyncServiceClient.retry."""
+        return self._run(self._client.retry(operation_id))
+
+    def delete(self, operation_id: UUID) -> None:
+        """Remove a completed operation; see AsyncServiceClient.delete."""
+        self._run(self._client.delete(operation_id))
+
+    def _run[T](self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+
+class _Ahead:
+    """A scan that has been read one operation ahead, so that the newest of several can be chosen."""
+
+    def __init__(self, scan: AsyncIterator[Stored]) -> None:
+        self._scan = scan
+        self.next: Stored | None = None
+
+    @classmethod
+    async def of(cls, scan: AsyncIterator[Stored]) -> Self:
+        ahead = cls(scan)
+        await ahead.step()
+        return ahead
+
+    async def step(self) -> None:
+        self.next = await anext(self._scan, None)
+
+
+def _order(ahead: _Ahead) -> tuple[float, int]:
+    if ahead.next is None:
+        return (0.0, 0)
+    return (-ahead.next.operation.createdon.timestamp(), -ahead.next.operation.sequence)

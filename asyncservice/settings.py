@@ -1,0 +1,88 @@
+"""Every setting of the service, in one place, each with a default that works on a laptop."""
+
+import os
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from asyncservice.operations.engine import EngineOptions
+from asyncservice.operations.lifecycle import AgendaPolicy
+from asyncservice.operations.retention import Retention
+from asyncservice.operations.states import StatusCode
+from asyncservice.storage.azure import AzureStorage
+
+#: The name of the setting, or the stem of the settings, that say which storage account is used.
+STORAGE_SETTING = "AzureWebJobsStorage"
+
+
+class Settings(BaseSettings):
+    """Settings of the application, read from environment variables that begin with ASYNCSERVICE_.
+
+    Lengths of time are written like host.json writes them, hh:mm:ss, or as ISO 8601 (PT30S). Schedules are NCRONTAB
+    with six fields, seconds first.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ASYNCSERVICE_", frozen=True)
+
+    sweep_schedule: Annotated[str, Field(description="When the sweep looks for work that lost its hint or host.")] = (
+        "0 * * * * *"
+    )
+    retention_schedule: Annotated[str, Field(description="When completed operations past their time are removed.")] = (
+        "0 30 2 * * *"
+    )
+    retention_budget: Annotated[timedelta, Field(description="How long one removal may take; the next goes on.")] = (
+        timedelta(minutes=5)
+    )
+    succeeded_persistence_days: Annotated[
+        int, Field(ge=0, description="Days a Succeeded operation is kept (SucceededSystemJobPersistenceInDays).")
+    ] = 30
+    failed_persistence_days: Annotated[
+        int, Field(ge=0, description="Days a Failed operation is kept (FailedSystemJobPersistenceInDays).")
+    ] = 60
+    canceled_persistence_days: Annotated[
+        int, Field(ge=0, description="Days a Canceled operation is kept (CanceledSystemJobPersistenceInDays).")
+    ] = 60
+    shards: Annotated[
+        int,
+        Field(ge=1, le=256, description="Partitions of the table; counts at the very first start only."),
+    ] = 16
+    hint_grace: Annotated[
+        timedelta, Field(description="A Ready operation that no host took for this long gets a new hint.")
+    ] = timedelta(seconds=60)
+    lease: Annotated[
+        timedelta | None,
+        Field(description="How long a claim holds without a heartbeat; each operation type's own without it."),
+    ] = None
+    slice: Annotated[
+        timedelta | None,
+        Field(description="How long a handler works before it yields; each operation type's own without it."),
+    ] = None
+    handler_modules: Annotated[
+        str, Field(description="Packages whose modules register handlers, separated by commas.")
+    ] = "handlers"
+
+    def engine_options(self) -> EngineOptions:
+        """Return what the engine is told of the settings."""
+        return EngineOptions(
+            lease=self.lease,
+            slice=self.slice,
+            agenda=AgendaPolicy(hint_grace=self.hint_grace),
+            shards=self.shards,
+        )
+
+    def retention(self) -> Retention:
+        """Return how long completed operations are kept."""
+        return Retention(
+            {
+                StatusCode.SUCCEEDED: timedelta(days=self.succeeded_persistence_days),
+                StatusCode.FAILED: timedelta(days=self.failed_persistence_days),
+                StatusCode.CANCELED: timedelta(days=self.canceled_persistence_days),
+            }
+        )
+
+
+def storage_from_environment() -> AzureStorage:
+    """Return the account that the environment names. Raises StorageSettingsError saying what to set."""
+    return AzureStorage.from_settings(os.environ, STORAGE_SETTING)
