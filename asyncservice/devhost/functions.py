@@ -59,7 +59,7 @@ def read_function(function_id: str, name: str, bindings: Sequence[Mapping[str, A
     for binding in bindings:
         if binding is not triggers[0] and str(binding.get("type")).lower() != "http":
             raise ConfigurationInvalid(
-                f"Function {name} has a {binding.get('type')} binding; the local host knows triggers and HTTP answers only."
+                f"Function {name} has a {binding.get('type')} binding; the local host knows triggers and HTTP only."
             )
     trigger = triggers[0]
     read = _READERS.get(str(trigger["type"]).lower())

@@ -4,31 +4,25 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta
 from pathlib import Path
-from random import Random
 from types import TracebackType
 from typing import Final, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from asyncservice.devhost.blobs import AzureHostBlobs
 from asyncservice.devhost.connections import Accounts
-from asyncservice.devhost.errors import ConfigurationInvalid, HostError
-from asyncservice.devhost.functions import Function, HttpTrigger, QueueTrigger, TimerTrigger
+from asyncservice.devhost.errors import HostError
+from asyncservice.devhost.functions import Function
 from asyncservice.devhost.hostidentity import host_id
 from asyncservice.devhost.hostjson import HostJson
 from asyncservice.devhost.httptrigger import HttpServer, make_router
 from asyncservice.devhost.invoker import Invoker
+from asyncservice.devhost.listeners import Listener, Listeners
 from asyncservice.devhost.logs import configure_logging
 from asyncservice.devhost.pausing import Stop
-from asyncservice.devhost.queues import AzureQueue
-from asyncservice.devhost.queuetrigger import HIDDEN_FOR, QueueListener
-from asyncservice.devhost.schedule import is_frequent, parse_schedule
-from asyncservice.devhost.schedulestatus import StatusStore
+from asyncservice.devhost.queuetrigger import HIDDEN_FOR
 from asyncservice.devhost.settings import is_disabled, read_local_settings
-from asyncservice.devhost.timertrigger import TimerListener
 from asyncservice.devhost.worker import Worker
 
 _log: Final = logging.getLogger("Host.Startup")
@@ -41,8 +35,8 @@ class FunctionsHost:
     """Runs one function app; an asynchronous context manager that serves from entry to exit.
 
     *settings* win over the environment, which wins over local.settings.json. All three are in the environment while the
-    host runs, as with Core Tools. *port* 0 takes a free one. Entering raises HostError when the app cannot be run; leaving
-    drains the host first. Several hosts, in processes of their own, may share one storage account.
+    host runs, as with Core Tools. *port* 0 takes a free one. Entering raises HostError when the app cannot be run;
+    leaving drains the host first. Several hosts, in processes of their own, may share one storage account.
     """
 
     def __init__(
@@ -88,8 +82,8 @@ class FunctionsHost:
     async def drain(self) -> bool:
         """Stop in good order: take nothing more, let what runs finish within the grace period, cancel the rest.
 
-        Returns whether everything finished. Messages of cancelled functions stay hidden and come back by themselves. Safe
-        to repeat: a second call waits for the first.
+        Returns whether everything finished. Messages of cancelled functions stay hidden and come back by themselves.
+        Safe to repeat: a second call waits for the first.
         """
         if self._drained is None:
             self._stop.request()
@@ -130,74 +124,20 @@ class FunctionsHost:
         _log.info("%d functions of %s are served at %s.", len(self.functions), self._directory.name, self.url)
 
     async def _start_triggers(self, settings: Mapping[str, str], options: HostJson, invoker: Invoker) -> None:
-        accounts = await self._resources.enter_async_context(Accounts(settings))
-        clock = _clock(settings)
+        listeners = Listeners(
+            settings=settings,
+            options=options,
+            invoker=invoker,
+            accounts=await self._resources.enter_async_context(Accounts(settings)),
+            stop=self._stop,
+            host_id=host_id(self._directory, settings),
+            message_hiding=self._message_hiding,
+        )
         # Everything is checked before anything runs.
-        ready: list[tuple[str, Callable[[], Coroutine[None, None, None]]]] = []
-        for function in self.functions:
-            match function.trigger:
-                case QueueTrigger() as trigger:
-                    queue_listener = self._queue_listener(function, trigger, options, invoker, accounts, clock)
-                    ready.append((function.name, queue_listener.run))
-                case TimerTrigger() as trigger:
-                    timer_listener = self._timer_listener(
-                        function, trigger, options, invoker, accounts, clock, settings
-                    )
-                    ready.append((function.name, timer_listener.run))
-                case HttpTrigger():
-                    continue
-        for name, run in ready:
-            self._listeners.append(asyncio.create_task(_watched(name, run), name=f"listener of {name}"))
-
-    def _queue_listener(
-        self,
-        function: Function,
-        trigger: QueueTrigger,
-        options: HostJson,
-        invoker: Invoker,
-        accounts: Accounts,
-        clock: Callable[[], datetime],
-    ) -> QueueListener:
-        queues = accounts.queues(trigger.connection)
-        poison = f"{trigger.queue}-poison"
-        return QueueListener(
-            function=function,
-            queue=AzureQueue(queues.get_queue_client(trigger.queue), queues.get_queue_client(poison)),
-            invoker=invoker,
-            options=options.queues,
-            stop=self._stop,
-            rng=Random(),  # noqa: S311 - spreads polls, guards nothing
-            clock=clock,
-            hidden_for=self._message_hiding,
-        )
-
-    def _timer_listener(
-        self,
-        function: Function,
-        trigger: TimerTrigger,
-        options: HostJson,
-        invoker: Invoker,
-        accounts: Accounts,
-        clock: Callable[[], datetime],
-        settings: Mapping[str, str],
-    ) -> TimerListener:
-        blobs = AzureHostBlobs(accounts.blobs())
-        identity = host_id(self._directory, settings)
-        schedule = parse_schedule(trigger.schedule, clock())
-        monitored = trigger.use_monitor
-        return TimerListener(
-            function=function,
-            schedule=schedule,
-            monitored=not is_frequent(schedule, clock()) if monitored is None else monitored,
-            run_on_startup=trigger.run_on_startup,
-            invoker=invoker,
-            blobs=blobs,
-            statuses=StatusStore(blobs, identity),
-            options=options.singleton,
-            host_id=identity,
-            stop=self._stop,
-            clock=clock,
-        )
+        ready = [(function.name, listeners.make(function)) for function in self.functions]
+        for name, listener in ready:
+            if listener is not None:
+                self._listeners.append(asyncio.create_task(_watched(name, listener), name=f"listener of {name}"))
 
     def _enter_settings(self) -> Mapping[str, str]:
         local = read_local_settings(self._directory / "local.settings.json")
@@ -226,9 +166,9 @@ _HOST_SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-async def _watched(name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def _watched(name: str, listener: Listener) -> None:
     try:
-        await run()
+        await listener.run()
     except Exception:
         logging.getLogger("Host").exception("The listener of function %s ended; the function no longer runs.", name)
         raise
@@ -243,13 +183,3 @@ def _bound_socket(host: str, port: int) -> socket.socket:
         bound.close()
         raise HostError(f"Port {port} of {host} cannot be used: {error.strerror}. Give another one.") from error
     return bound
-
-
-def _clock(settings: Mapping[str, str]) -> Callable[[], datetime]:
-    # Azure's clock is UTC unless the app says otherwise; Core Tools takes the laptop's zone, which surprises on deployment.
-    name = settings.get("WEBSITE_TIME_ZONE")
-    try:
-        zone: tzinfo = ZoneInfo(name) if name else UTC
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ConfigurationInvalid(f"WEBSITE_TIME_ZONE is {name!r}, which is no IANA time zone.") from error
-    return lambda: datetime.now(zone)

@@ -1,7 +1,7 @@
 """The host id: what several hosts of one app have in common, and hosts of different apps do not.
 
-Leases and schedule statuses are kept under it. In Azure it comes from the app's name; on a laptop Core Tools makes it of the
-machine's name and the app's directory. The setting `AzureFunctionsWebHost__hostid` says it outright.
+Leases and schedule statuses are kept under it. In Azure it comes from the app's name; on a laptop Core Tools makes it
+of the machine's name and the app's directory. The setting `AzureFunctionsWebHost__hostid` says it outright.
 """
 
 import hashlib
@@ -24,7 +24,8 @@ def host_id(directory: Path, settings: Mapping[str, str], machine: str = platfor
     if given:
         if len(given) > _LONGEST or not _VALID.fullmatch(given):
             raise ConfigurationInvalid(
-                f"AzureFunctionsWebHost__hostid is {given!r}; it takes up to {_LONGEST} lower-case letters, digits and dashes."
+                f"AzureFunctionsWebHost__hostid is {given!r}; it takes up to {_LONGEST} lower-case letters, "
+                "digits and dashes."
             )
         return given
     name = re.sub(r"[^a-z0-9]", "", machine.lower())[:20] or "host"

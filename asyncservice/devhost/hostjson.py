@@ -1,8 +1,8 @@
 """Reads host.json: what the app's owner says about queues, timers, HTTP, time limits and logging.
 
-Only what the local host acts on is read; everything else in the file is the real host's business and left alone. As with
-the real host, an environment variable `AzureFunctionsJobHost__extensions__queues__batchSize` overrides the value at that
-path of the file.
+Only what the local host acts on is read; everything else in the file is the real host's business and left alone. As
+with the real host, an environment variable `AzureFunctionsJobHost__extensions__queues__batchSize` overrides the value
+at that path of the file.
 """
 
 import json

@@ -1,8 +1,8 @@
 """The HTTP trigger: serves routes and hands requests to functions.
 
-Follows the documented behaviour of the Functions HTTP trigger. No key is asked for, whatever the authorization level, as
-with Core Tools. A path without a route, or a method that its routes do not take, is answered 404. A function that fails is
-answered 500 without a word of why; the log has it. Bodies may be up to 100 MB and reach the function whole.
+Follows the documented behaviour of the Functions HTTP trigger. No key is asked for, whatever the authorization level,
+as with Core Tools. A path without a route, or a method that its routes do not take, is answered 404. A function that
+fails is answered 500 without a word of why; the log has it. Bodies may be up to 100 MB and reach the function whole.
 """
 
 import logging
@@ -89,7 +89,7 @@ class HttpServer:
         try:
             return _response(result.value, request.method)
         except ValueError as error:
-            _log.error("Function %s answered what cannot be sent: %s", function.name, error)  # noqa: TRY400
+            _log.error("Function %s answered what cannot be sent: %s", function.name, error)
             return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -126,9 +126,7 @@ def _response(value: TypedData | None, method: str) -> web.Response:
         # aiohttp names a type for empty bodies, too; the function's own header follows, if it has one.
         response.headers.popall(hdrs.CONTENT_TYPE, None)
     for name, text in answer.headers.items():
-        if name.lower() not in _OURS:
-            response.headers[name] = text
-        elif name.lower() == "content-length" and method == HTTPMethod.HEAD and not body:
+        if name.lower() not in _OURS or (name.lower() == "content-length" and method == HTTPMethod.HEAD and not body):
             response.headers[name] = text
     for cookie in answer.cookies or ():
         response.headers.add(hdrs.SET_COOKIE, format_cookie(cookie))

@@ -33,8 +33,8 @@ class Invokes(Protocol):
 class Invoker:
     """Runs functions through the worker and enforces functionTimeout.
 
-    A function that outlives its limit is reported as failed and cancelled. The real host then restarts the worker process;
-    here a synchronous function's thread cannot be stopped and goes on until it ends by itself.
+    A function that outlives its limit is reported as failed and cancelled. The real host then restarts the worker
+    process; here a synchronous function's thread cannot be stopped and goes on until it ends by itself.
     """
 
     def __init__(self, worker: Invokes, limit: timedelta | None) -> None:

@@ -18,14 +18,15 @@ class _Lines(logging.Formatter):
 def configure_logging(levels: Mapping[str, int]) -> None:
     """Send log lines to standard error, at the levels that host.json gives to categories.
 
-    Host categories such as `Host.Triggers.Queues` are names of loggers here; others reach the Python loggers of the same name.
+    Host categories such as `Host.Triggers.Queues` are names of loggers here; others reach the Python loggers of the
+    same name.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
-    for old in root.handlers[:]:
-        root.removeHandler(old)
-    root.addHandler(handler)
+    if not root.handlers:
+        # Who embeds the host and has set up logging keeps it.
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
+        root.addHandler(handler)
     root.setLevel(levels.get(_DEFAULT, logging.INFO))
     # The client libraries tell of every request at the level Information.
     logging.getLogger("azure").setLevel(max(logging.WARNING, root.level))

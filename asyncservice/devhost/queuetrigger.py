@@ -2,14 +2,14 @@
 
 Follows the documented behaviour of the Functions queue trigger:
 
-* A batch of up to batchSize messages is taken at once; the next one as soon as no more than newBatchThreshold of them are
-  being worked on, so up to batchSize + newBatchThreshold functions run side by side.
-* An empty queue is polled again after a random exponential back-off, from 100 ms to maxPollingInterval. A queue that does
-  not exist is polled in the same way until it does: the host does not make it.
+* A batch of up to batchSize messages is taken at once; the next one as soon as no more than newBatchThreshold of them
+  are being worked on, so up to batchSize + newBatchThreshold functions run side by side.
+* An empty queue is polled again after a random exponential back-off, from 100 ms to maxPollingInterval. A queue that
+  does not exist is polled in the same way until it does: the host does not make it.
 * A message is hidden for ten minutes when it is taken, and again halfway through while its function runs.
 * Success deletes the message. Failure makes it visible again after visibilityTimeout, or, when it has been taken
-  maxDequeueCount times, moves it to `<queue>-poison`. A message taken more often than that (its host died each time) goes
-  there without being run, and so does one that cannot be decoded.
+  maxDequeueCount times, moves it to `<queue>-poison`. A message taken more often than that (its host died each time)
+  goes there without being run, and so does one that cannot be decoded.
 """
 
 import asyncio
@@ -191,7 +191,7 @@ def trigger_metadata(message: TakenMessage, body: str) -> dict[str, TypedData]:
     return {
         "QueueTrigger": TypedData(string=body),
         "Id": TypedData(string=message.id),
-        "DequeueCount": TypedData(int=message.dequeue_count),
+        "DequeueCount": TypedData(json=str(message.dequeue_count)),
         "PopReceipt": TypedData(string=message.pop_receipt),
         "InsertionTime": TypedData(string=_time(message.inserted_on)),
         "ExpirationTime": TypedData(string=_time(message.expires_on)),

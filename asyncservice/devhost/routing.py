@@ -1,8 +1,8 @@
 """From a path to a function: route templates of the HTTP trigger, and which of several matching ones wins.
 
-Templates are those of ASP.NET: literals (whatever their case), `{name}`, `{name?}`, `{name=default}`, `{*rest}`, and constraints
-such as `{id:int:min(1)}`. Where several templates match, the one decides that is more particular at the first segment in
-which they differ: literal, mixture, constrained parameter, parameter, catch-all.
+Templates are those of ASP.NET: literals (whatever their case), `{name}`, `{name?}`, `{name=default}`, `{*rest}`, and
+constraints such as `{id:int:min(1)}`. Where several templates match, the one decides that is more particular at the
+first segment in which they differ: literal, mixture, constrained parameter, parameter, catch-all.
 """
 
 import re

@@ -28,8 +28,8 @@ async def run(
 ) -> int:
     """Run the app until SIGINT or SIGTERM and return the process's exit code.
 
-    *ready* is called with the address once the host serves. The first signal drains the host; a second one leaves at once.
-    0 after a stop in good order; 1 when the app could not be run, with the reason on standard error.
+    *ready* is called with the address once the host serves. The first signal drains the host; a second one leaves at
+    once. 0 after a stop in good order; 1 when the app could not be run, with the reason on standard error.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,7 +1,8 @@
 """When a timer next fires: NCRONTAB expressions and constant intervals.
 
-NCRONTAB has six fields, seconds first; five are minutes first, at second 0. Day of month and day of week must both match
-(cron lets either do when both are given), Sunday is 0 and never 7, and the L, W and # of other dialects do not exist.
+NCRONTAB has six fields, seconds first; five are minutes first, at second 0. Day of month and day of week must both
+match (cron lets either do when both are given), Sunday is 0 and never 7, and the L, W and # of other dialects do not
+exist.
 """
 
 import re

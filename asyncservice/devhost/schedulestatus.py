@@ -1,7 +1,7 @@
 """What is remembered of a timer between runs of the host: its last and its next occurrence.
 
-Kept where the real host keeps it, `azure-webjobs-hosts/timers/<host id>/<timer>/status`, in the same JSON, so that one can
-read what the other wrote.
+Kept where the real host keeps it, `azure-webjobs-hosts/timers/<host id>/<timer>/status`, in the same JSON, so that one
+can read what the other wrote.
 """
 
 import json
@@ -46,8 +46,9 @@ class ScheduleStatus:
 def check_status(status: ScheduleStatus | None, schedule: Schedule, now: datetime) -> tuple[ScheduleStatus, bool]:
     """Return the status a starting timer goes on from, and whether it missed its time while no host ran.
 
-    A timer seen for the first time gets its next occurrence recorded, so that one missed before the first run is noticed,
-    too. A status that does not fit the schedule means that the schedule was changed: it starts anew and is not past due.
+    A timer seen for the first time gets its next occurrence recorded, so that one missed before the first run is
+    noticed, too. A status that does not fit the schedule means that the schedule was changed: it starts anew and is not
+    past due.
     """
     if status is None:
         return ScheduleStatus(last=None, next=schedule.next_after(now), last_updated=now), False

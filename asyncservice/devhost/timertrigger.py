@@ -3,11 +3,12 @@
 Follows the documented behaviour of the Functions timer trigger:
 
 * A listener works only while it holds a blob lease (`azure-webjobs-hosts/locks/<host id>/<timer>.Listener`), which is
-  renewed halfway through and given up when the host stops. The others ask for it every listenerLockRecoveryPollingInterval.
+  renewed halfway through and given up when the host stops. The others ask for it every
+  listenerLockRecoveryPollingInterval.
 * Monitored schedules keep their status in a blob. A timer whose time passed while no host ran is run at once, with
   IsPastDue; one that is marked runOnStartup is run at once, too.
-* One run at a time: the next occurrence is computed when the last run has ended, and occurrences in between are skipped.
-  A run that fails is not repeated before the next occurrence.
+* One run at a time: the next occurrence is computed when the last run has ended, and occurrences in between are
+  skipped. A run that fails is not repeated before the next occurrence.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """The language worker: Microsoft's own library loads the app and runs its functions.
 
-This is the only module that touches the library. It speaks the worker protocol (worker initialisation, function metadata,
-invocation) with plain objects for the messages, so an app that runs here was indexed and invoked by the code that runs it
-in Azure.
+This is the only module that touches the library. It speaks the worker protocol (worker initialisation, function
+metadata, invocation) with plain objects for the messages, so an app that runs here was indexed and invoked by the code
+that runs it in Azure.
 
 The worker lives in this process and on its event loop; asynchronous functions run beside the host's own polling, others
 in the library's thread pool (PYTHON_THREADPOOL_THREAD_COUNT). The real host starts as many worker processes as
