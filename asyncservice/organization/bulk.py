@@ -1,12 +1,12 @@
 """Inserts many records with few transactions, and bears being called twice."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+from asyncservice.organization.concurrency import together
 from asyncservice.organization.ids import shard_of
 from asyncservice.storage.errors import ConflictReason, RowConflict
 from asyncservice.storage.tables import MAX_TRANSACTION_BYTES, MAX_WRITES, Insert, Table, Value
@@ -36,19 +36,15 @@ class Prepared:
 
 async def insert(table: Table, prepared: Sequence[Prepared], *, at_once: int) -> frozenset[UUID]:
     """Insert the records and return the ids of those that were there already."""
-    gate = asyncio.Semaphore(at_once)
-
-    async def write(shard: str, batch: Sequence[Prepared]) -> frozenset[UUID]:
-        async with gate:
-            return await _insert_batch(table, shard, batch)
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(write(shard, batch))
+    there = await together(
+        (
+            _insert_batch(table, shard, batch)
             for shard, members in groupby(sorted(prepared, key=_shard), key=_shard)
             for batch in batches(members)
-        ]
-    return frozenset().union(*(task.result() for task in tasks))
+        ),
+        at_once=at_once,
+    )
+    return frozenset().union(*there)
 
 
 def batches(members: Iterator[Prepared]) -> Iterator[list[Prepared]]:
@@ -87,9 +83,8 @@ async def _insert_batch(table: Table, shard: str, batch: Sequence[Prepared]) -> 
 
 
 async def _existing(table: Table, shard: str, batch: Sequence[Prepared]) -> set[UUID]:
-    async with asyncio.TaskGroup() as group:
-        reads = {member.id: group.create_task(table.read(shard, member.inserts[0].key)) for member in batch}
-    return {record_id for record_id, read in reads.items() if read.result() is not None}
+    rows = await together(table.read(shard, member.inserts[0].key) for member in batch)
+    return {member.id for member, row in zip(batch, rows, strict=True) if row is not None}
 
 
 def _shard(prepared: Prepared) -> str:

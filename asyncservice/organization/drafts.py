@@ -56,7 +56,7 @@ def changed_values(
 
 def missing_for_people(entity: Entity, values: Mapping[str, object]) -> tuple[Attribute, ...]:
     """Return the columns that forms and imports insist on and that have no value."""
-    return tuple(attribute for attribute in entity.required_by_people if values.get(attribute.name) in {None, ""})
+    return tuple(attribute for attribute in entity.required_by_people if values.get(attribute.name) in (None, ""))
 
 
 def _coerced(entity: Entity, given: Mapping[str, object], *, creating: bool) -> dict[str, RecordValue]:

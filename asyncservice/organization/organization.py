@@ -1,8 +1,7 @@
 """An organization: a catalog of entities and the storage that keeps their records."""
 
-import asyncio
-
 from asyncservice.organization.changes import Outbox
+from asyncservice.organization.concurrency import together
 from asyncservice.organization.records import Records
 from asyncservice.organization.schema.catalog import Catalog, standard_catalog
 from asyncservice.storage.account import Storage
@@ -29,12 +28,13 @@ class Organization:
             for attribute in entity.kept_in_blobs
             if attribute.container is not None
         }
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.storage.table(_COUNTERS).create())
-            for entity in self.catalog:
-                group.create_task(self.storage.table(entity.table_name).create())
-            for container in containers:
-                group.create_task(self.storage.blobs(container).create())
+        await together(
+            (
+                self.storage.table(_COUNTERS).create(),
+                *(self.storage.table(entity.table_name).create() for entity in self.catalog),
+                *(self.storage.blobs(container).create() for container in containers),
+            )
+        )
 
     def records(self, entity: str) -> Records:
         """Return the store of that entity's records. Raises NoSuchEntity."""

@@ -1,21 +1,21 @@
 """The store of one entity's records, over one table with sixteen partitions."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID, uuid4
 
+from asyncservice.operations.record import SYSTEM_USER
 from asyncservice.organization import bulk, drafts
 from asyncservice.organization.changes import RECORD_PREFIX, Change, ChangeKind, NoOutbox, Outbox
+from asyncservice.organization.concurrency import together
 from asyncservice.organization.errors import RecordChanged, RecordExists, RecordNotFound
 from asyncservice.organization.files import kept_in_blobs
 from asyncservice.organization.ids import SHARDS, shard_of
 from asyncservice.organization.rows import FOLDED_NAME, columns_of, comparable, from_row, to_row
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.values import RecordValue
-from asyncservice.operations.record import SYSTEM_USER
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import ConflictReason, RowConflict
 from asyncservice.storage.tables import Comparison, Delete, Insert, Replace, Row, prefix_end
@@ -196,9 +196,8 @@ class Records:
         async def of(shard: str) -> list[Record]:
             return [self._record(row) async for row in self._rows(shard, where, None, limit=at_most)]
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(of(shard)) for shard in SHARDS]
-        return sorted((record for task in tasks for record in task.result()), key=lambda record: record.id.int)
+        found = await together(of(shard) for shard in SHARDS)
+        return sorted((record for records in found for record in records), key=lambda record: record.id.int)
 
     def _rows(
         self, shard: str, where: Sequence[Comparison], columns: tuple[str, ...] | None, limit: int | None = None

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, Final, Self
 from uuid import UUID
 
+from asyncservice.organization.errorcodes import OrganizationErrorCode
+from asyncservice.organization.errors import OrganizationError
 from asyncservice.storage.account import Storage
 
 #: The container of import files and of what the steps make of them.
@@ -117,8 +119,10 @@ class Chunks:
         return f"{self._folder}/{stage}/{number:06d}.jsonl"
 
 
-class ChunkMissing(Exception):  # noqa: N818 - reads as the fact it states
+class ChunkMissing(OrganizationError):  # noqa: N818 - reads as the fact it states
     """Somebody removed a part of the parse table while the import was under way."""
+
+    code = OrganizationErrorCode.PREVIOUS_OPERATION_NOT_COMPLETE
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The blob {name} of container {IMPORT_FILES} is gone; start the import again.")

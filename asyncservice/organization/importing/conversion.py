@@ -34,9 +34,9 @@ _TIME: Final = r"(?:[ T](?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})
 def convert(attribute: Attribute, text: str, *, date_format: str) -> object:
     """Return the JSON value that *text* means in the column. Raises ValueRefused.
 
-    Choices and lookups are not asked here: they need the import map.
+    Choices and names of records are not asked here: they need the import map.
     """
-    return _CONVERSIONS[attribute.type](attribute, text.strip(), date_format)
+    return _CONVERSIONS[attribute.type](attribute, text if attribute.type.is_text else text.strip(), date_format)
 
 
 def option_meant(attribute: Attribute, text: str, mapped: Mapping[str, int]) -> int:
@@ -61,7 +61,7 @@ def option_meant(attribute: Attribute, text: str, mapped: Mapping[str, int]) -> 
 
 @lru_cache(maxsize=64)
 def pattern_of(date_format: str) -> re.Pattern[str]:
-    """Return the pattern of dates in a format such as M/d/yyyy or dd.MM.yyyy, with or without a time. Raises ValueError."""
+    """Return the pattern of dates in a format such as M/d/yyyy or dd.MM.yyyy, a time may follow. Raises ValueError."""
     parts = re.findall(r"y+|M+|d+|[^yMd]", date_format)
     pattern = "".join(_PARTS_OF_A_DATE.get(part, re.escape(part)) for part in parts)
     if any(part[0] in "yMd" and part not in _PARTS_OF_A_DATE for part in parts):
@@ -177,4 +177,5 @@ _CONVERSIONS: Final[Mapping[AttributeType, Callable[[Attribute, str, str], objec
     AttributeType.BOOLEAN: _boolean,
     AttributeType.DATETIME: _moment,
     AttributeType.UNIQUEIDENTIFIER: _guid,
+    AttributeType.LOOKUP: _guid,
 }
