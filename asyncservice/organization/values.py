@@ -96,7 +96,8 @@ def _integer(attribute: Attribute, value: object) -> int:
     high = widest[1] if attribute.max_value is None else attribute.max_value
     if not low <= value <= high:
         raise _out_of_range(attribute, value, low, high, OrganizationErrorCode.INTEGER_OUT_OF_RANGE)
-    return value
+    # An enum of ours becomes the number it stands for.
+    return int(value)
 
 
 def _choice(attribute: Attribute, value: object) -> int:
@@ -110,7 +111,7 @@ def _choice(attribute: Attribute, value: object) -> int:
             code=OrganizationErrorCode.OPTION_OUT_OF_RANGE,
             value=value,
         )
-    return value
+    return int(value)
 
 
 def _decimal(attribute: Attribute, value: object) -> Decimal:
