@@ -18,9 +18,23 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=7071, help="port to serve on; 0 takes a free one (default: 7071)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: 127.0.0.1)")
     parser.add_argument("--grace", type=float, default=30, help="seconds running functions get to finish (default: 30)")
+    parser.add_argument(
+        "--message-hiding",
+        type=int,
+        default=600,
+        metavar="SECONDS",
+        help="how long a taken message stays hidden should the host die (default: 600, as in Azure)",
+    )
     given = parser.parse_args()
     return asyncio.run(
-        run(given.app, port=given.port, host=given.host, grace=timedelta(seconds=given.grace), ready=_ready)
+        run(
+            given.app,
+            port=given.port,
+            host=given.host,
+            grace=timedelta(seconds=given.grace),
+            message_hiding=timedelta(seconds=given.message_hiding),
+            ready=_ready,
+        )
     )
 
 

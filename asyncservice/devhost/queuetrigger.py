@@ -14,7 +14,7 @@ Follows the documented behaviour of the Functions queue trigger:
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final
@@ -34,6 +34,7 @@ _log: Final = logging.getLogger("Host.Triggers.Queues")
 HIDDEN_FOR: Final = timedelta(minutes=10)
 
 type Clock = Callable[[], datetime]
+type Sleep = Callable[[float], Awaitable[None]]
 
 
 class QueueListener:
@@ -50,6 +51,7 @@ class QueueListener:
         rng: Random,
         clock: Clock,
         hidden_for: timedelta = HIDDEN_FOR,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._function = function
         self._queue = queue
@@ -59,6 +61,7 @@ class QueueListener:
         self._backoff = Backoff(options.max_polling_interval, rng)
         self._clock = clock
         self._hidden_for = hidden_for
+        self._sleep = sleep
         self._running: dict[asyncio.Task[None], TakenMessage] = {}
         #: Messages whose function runs at this moment, and renewals of them that are under way.
         self._held: dict[str, TakenMessage] = {}
@@ -170,7 +173,7 @@ class QueueListener:
         # One task for all messages: a timer for each would cost more than most functions do.
         interval = self._hidden_for / 2
         while True:
-            await asyncio.sleep((interval / 2).total_seconds())
+            await self._sleep((interval / 2).total_seconds())
             limit = self._clock() + interval
             for message in [held for held in self._held.values() if held.visible_on <= limit]:
                 if message.id not in self._renewing:

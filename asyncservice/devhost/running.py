@@ -12,6 +12,7 @@ from typing import Final
 
 from asyncservice.devhost.errors import HostError, IndexingFailed
 from asyncservice.devhost.host import GRACE, FunctionsHost
+from asyncservice.devhost.queuetrigger import HIDDEN_FOR
 
 _log: Final = logging.getLogger("Host")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -24,10 +25,12 @@ async def run(
     port: int = 7071,
     host: str = "127.0.0.1",
     grace: timedelta = GRACE,
+    message_hiding: timedelta = HIDDEN_FOR,
     ready: Callable[[str], None] | None = None,
 ) -> int:
     """Run the app until SIGINT or SIGTERM and return the process's exit code.
 
+    *message_hiding* is how long a taken message stays hidden when the host dies; shorten it to see one come back.
     *ready* is called with the address once the host serves. The first signal drains the host; a second one leaves at
     once. 0 after a stop in good order; 1 when the app could not be run, with the reason on standard error.
     """
@@ -36,7 +39,9 @@ async def run(
     for number in _SIGNALS:
         loop.add_signal_handler(number, _on_signal, number, stopped)
     try:
-        async with FunctionsHost(app_directory, settings=settings, port=port, host=host, grace=grace) as running:
+        async with FunctionsHost(
+            app_directory, settings=settings, port=port, host=host, grace=grace, message_hiding=message_hiding
+        ) as running:
             if ready is not None:
                 ready(running.url)
             await stopped.wait()

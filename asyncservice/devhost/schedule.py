@@ -17,7 +17,9 @@ from cronsim import CronSim, CronSimError
 from asyncservice.devhost.durations import parse_time_span
 from asyncservice.devhost.errors import ConfigurationInvalid
 
-_FIELD: Final = re.compile(r"[*\d,/a-z-]+", re.IGNORECASE)
+_FIELD: Final = re.compile(
+    r"(?:[*\d,/-]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat)+", re.IGNORECASE
+)
 _NAME: Final = re.compile(
     r"(?:(jan)(?:uary)?|(feb)(?:ruary)?|(mar)(?:ch)?|(apr)(?:il)?|(may)|(june?)|(july?)|(aug)(?:ust)?|(sep)(?:tember)?"
     r"|(oct)(?:ober)?|(nov)(?:ember)?|(dec)(?:ember)?"
@@ -69,9 +71,9 @@ class ConstantSchedule:
 
 def parse_schedule(text: str, now: datetime) -> Schedule:
     """Return the schedule that *text* describes; raise ConfigurationInvalid when it has no occurrence after *now*."""
-    fields = text.split()
-    if len(fields) == 1:
+    if len(text.split()) == 1:
         return _constant(text)
+    fields = [_NAME.sub(lambda name: name[0][:3], part) for part in text.split()]
     if len(fields) not in {5, 6} or not all(_FIELD.fullmatch(part) for part in fields):
         raise ConfigurationInvalid(
             f"{text!r} is neither an NCRONTAB expression of six (or five) fields nor a duration."
@@ -79,7 +81,7 @@ def parse_schedule(text: str, now: datetime) -> Schedule:
     days = fields[-1]
     if str(_SUNDAY_TOO) in re.split(r"[,/-]", re.sub(r"/\d+", "", days)):
         raise ConfigurationInvalid(f"{text!r}: Sunday is 0 in an NCRONTAB expression, and 7 is no day.")
-    schedule = CronSchedule(" ".join(_NAME.sub(lambda name: name[0][:3], part) for part in fields))
+    schedule = CronSchedule(" ".join(fields))
     try:
         schedule.next_after(now)
     except (CronSimError, StopIteration) as error:

@@ -14,7 +14,7 @@ Follows the documented behaviour of the Functions timer trigger:
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -35,6 +35,7 @@ _RETRY: Final = timedelta(seconds=2)
 _LONGEST_WAIT: Final = timedelta(minutes=1)
 
 type Clock = Callable[[], datetime]
+type Sleep = Callable[[float], Awaitable[None]]
 
 
 class TimerListener:
@@ -54,6 +55,7 @@ class TimerListener:
         host_id: str,
         stop: Stop,
         clock: Clock,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._function = function
         self._schedule = schedule
@@ -65,6 +67,7 @@ class TimerListener:
         self._options = options
         self._stop = stop
         self._clock = clock
+        self._sleep = sleep
         self._timer = timer_name(function)
         self._lock = f"locks/{host_id}/{self._timer}.Listener"
 
@@ -108,7 +111,7 @@ class TimerListener:
         wait = self._options.listener_lock_period / 2
         renewed = self._clock()
         while True:
-            await asyncio.sleep(wait.total_seconds())
+            await self._sleep(wait.total_seconds())
             try:
                 if not await lease.renew():
                     return
