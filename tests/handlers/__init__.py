@@ -1,0 +1,1 @@
+"""What the operation types do."""

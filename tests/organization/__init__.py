@@ -1,0 +1,1 @@
+"""Records, their schema, and imports of them."""
