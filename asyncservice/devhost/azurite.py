@@ -24,10 +24,11 @@ from asyncservice.devhost.connections import development_connection_string
 from asyncservice.devhost.errors import AzuriteFailed
 
 _ENTRY: Final = Path("node_modules/azurite/dist/src/azurite.js")
-#: Ends Azurite in good order once the pipe from its parent is closed. A module given as an address needs no file.
+#: Ends Azurite in good order once the pipe from its parent is closed. A module given as an address needs no file. The
+#: pipe does not count as work (`unref`), so it does not keep Azurite from ending when it is asked to directly.
 _WATCH: Final = (
     "data:text/javascript,"
-    "process.stdin.on('end',()=>process.kill(process.pid,'SIGTERM')).on('error',()=>process.exit(1)).resume()"
+    "process.stdin.on('end',()=>process.kill(process.pid,'SIGTERM')).on('error',()=>process.exit(1)).resume().unref()"
 )
 _START_LIMIT: Final = timedelta(seconds=30)
 _STOP_LIMIT: Final = timedelta(seconds=10)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPMethod, HTTPStatus
+from io import BytesIO
 from socket import socket
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ MAX_BODY_BYTES: Final = 100 * 1024 * 1024
 _OURS: Final = frozenset(
     {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding", "upgrade"}
 )
+_LARGE: Final = 1024 * 1024
 _SAME_SITE: Final[Mapping[int, str]] = {1: "Lax", 2: "Strict", 3: "None"}
 
 
@@ -121,7 +123,8 @@ def _response(value: TypedData | None, method: str) -> web.Response:
         return _plain(value)
     answer = value.http
     body = _body(answer.body)
-    response = web.Response(status=int(answer.status_code), body=body)
+    # A stream is sent in pieces; a large body sent whole would hold everything else up.
+    response = web.Response(status=int(answer.status_code), body=BytesIO(body) if len(body) > _LARGE else body)
     if not body:
         # aiohttp names a type for empty bodies, too; the function's own header follows, if it has one.
         response.headers.popall(hdrs.CONTENT_TYPE, None)

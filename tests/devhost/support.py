@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,10 +99,15 @@ class HostProcess:
 
 @contextmanager
 def a_host(
-    app: Path, connection: str, arguments: Sequence[str] = (), *, ready: bool = True, **settings: str
+    app: Path,
+    connection: str,
+    arguments: Sequence[str] = (),
+    *,
+    settings: Mapping[str, str] | None = None,
+    ready: bool = True,
 ) -> Iterator[HostProcess]:
     """Run *app* until the end of the block."""
-    host = HostProcess(app, {"AzureWebJobsStorage": connection, **settings}, arguments)
+    host = HostProcess(app, {"AzureWebJobsStorage": connection, **(settings or {})}, arguments)
     try:
         if ready:
             host.wait_until_ready()
@@ -111,9 +116,12 @@ def a_host(
         host.close()
 
 
-async def eventually(fact: Callable[[], bool], *, within: float = 20) -> None:
+async def eventually(fact: Callable[[], bool | Awaitable[bool]], *, within: float = 20) -> None:
     """Return as soon as *fact* holds; fail when it does not in time."""
     deadline = time.monotonic() + within
-    while not fact():
+    while True:
+        holds = fact()
+        if holds if isinstance(holds, bool) else await holds:
+            return
         assert time.monotonic() < deadline, f"not so within {within} seconds"
         await asyncio.sleep(0.03)
