@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime
+from enum import IntEnum
 from hashlib import blake2b
 from types import UnionType
 from typing import Any, Final, get_args, get_type_hints
@@ -48,7 +49,8 @@ def to_row(operation: AsyncOperation, *, spilled: Mapping[str, str]) -> dict[str
         value = getattr(operation, name)
         if value == default or name in spilled:
             continue
-        values[name] = int(value) if isinstance(value, StatusCode) else value
+        # An enum's number, not the enum: the clients write those as text.
+        values[name] = int(value) if isinstance(value, IntEnum) else value
     # The coarse state and the status are what people filter by, so they are always there.
     values["statecode"] = int(operation.statecode)
     values["statuscode"] = int(operation.statuscode)

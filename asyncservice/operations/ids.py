@@ -81,7 +81,7 @@ def alias_of(operation_id: UUID) -> str | None:
 
 def created_before(moment: datetime) -> str:
     """Return the smallest record key of operations created before *moment*; they are the end of each partition."""
-    return f"{RECORD}{_MILLISECONDS - round(moment.timestamp() * 1000):012x}"
+    return f"{RECORD}{_MILLISECONDS + 1 - round(moment.timestamp() * 1000):012x}"
 
 
 def agenda_key(due: datetime, place: Place) -> str:

@@ -58,10 +58,12 @@ def has_expired(operation: AsyncOperation, now: datetime) -> bool:
 
 
 def created(operation: AsyncOperation, *, reason: str | None = None) -> AsyncOperation:
-    """Return *operation* as it is first written: with the entry that begins its history."""
+    """Return *operation* as it is first written: with its owner's columns and the entry that begins its history."""
     entry = HistoryEntry(operation.createdon, "create", operation.statuscode, reason=_short(reason))
     readyon = operation.createdon if operation.statecode is StateCode.READY else None
-    return replace(operation, history=(entry,), readyon=readyon)
+    owner = operation.ownerid
+    owning = {"owninguser": owner} if operation.owneridtype == "systemuser" else {"owningteam": owner}
+    return replace(operation, history=(entry,), readyon=readyon, **owning)
 
 
 # What the service does ------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class AsyncOperation:
     owneridtype: str = "systemuser"
     owningbusinessunit: UUID = ROOT_BUSINESS_UNIT
     owningteam: UUID | None = None
-    owninguser: UUID | None = SYSTEM_USER
+    owninguser: UUID | None = None
 
     # What follows is the service's own; Dataverse has no such columns.
 
