@@ -9,8 +9,11 @@ from uuid import UUID
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.ids import shard_of
 from asyncservice.storage.errors import ConflictReason, RowConflict
-from asyncservice.storage.tables import MAX_TRANSACTION_BYTES, MAX_WRITES, Insert, Table, Value
+from asyncservice.storage.tables import MAX_WRITES, Insert, Table, Value
 
+#: Bytes a transaction may take. The storage would take four times as much, but a body of over a megabyte holds up the
+#: event loop of everything else in the process while it is sent.
+MOST_BYTES: Final = 1_000_000
 #: What the body of a request takes beside the values themselves: headers of the part, keys, names of types.
 _OVERHEAD_OF_A_ROW: Final = 1024
 _OVERHEAD_OF_A_COLUMN: Final = 64
@@ -52,7 +55,7 @@ def batches(members: Iterator[Prepared]) -> Iterator[list[Prepared]]:
     batch: list[Prepared] = []
     writes = size = 0
     for member in members:
-        if batch and (writes + len(member.inserts) > MAX_WRITES or size + member.size > MAX_TRANSACTION_BYTES):
+        if batch and (writes + len(member.inserts) > MAX_WRITES or size + member.size > MOST_BYTES):
             yield batch
             batch, writes, size = [], 0, 0
         batch.append(member)
