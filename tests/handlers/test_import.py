@@ -54,6 +54,13 @@ async def test_a_file_becomes_records(storage: Storage) -> None:
     assert (file["totalcount"], file["successcount"], file["failurecount"]) == (250, 250, 0)
     assert (file["processingstatus"], file["statuscode"], file["completedon"]) == (11, 4, NOON)
     assert await story.logs() == []
+    kept = [name async for name in storage.blobs("import-files").names()]
+    assert sorted(name.partition("/")[2] for name in kept) == [
+        "content",
+        "imported/manifest.json",
+        "parsed/manifest.json",
+        "transformed/manifest.json",
+    ]
 
 
 async def test_slices_make_no_difference(storage: Storage) -> None:
@@ -113,12 +120,12 @@ async def test_lookups_find_records_by_name_id_or_column(storage: Storage) -> No
     organization = Organization(storage)
     await organization.create()
     accounts = organization.records("account")
-    contoso = await accounts.create({"name": "Contoso", "accountnumber": "C1"}, now=NOON)
+    contoso = await accounts.create({"name": "Contoso & Sons' #1", "accountnumber": "C'1"}, now=NOON)
     for _ in range(2):
         await accounts.create({"name": "Twin", "accountnumber": "T"}, now=NOON)
     story = await a_story(
         storage,
-        f"Last,Company,Code\nby name,contoso,\nby id,{contoso},\nby number,,C1\nnone,Nobody,\ntwo,Twin,\n",
+        f"Last,Company,Code\nby name,CONTOSO & sons' #1,\nby id,{contoso},\nby number,,C'1\nnone,Nobody,\ntwo,Twin,\n",
         entity="contact",
         columns={
             "Last": "lastname",
@@ -128,7 +135,7 @@ async def test_lookups_find_records_by_name_id_or_column(storage: Storage) -> No
     )
     by_number = await a_story(
         storage,
-        "Last,Code\nby number,C1\n",
+        f"Last,Code\nby number,C'1\nlong,{'x' * 100_000}\n",
         entity="contact",
         columns={
             "Last": "lastname",
@@ -147,6 +154,7 @@ async def test_lookups_find_records_by_name_id_or_column(storage: Storage) -> No
         Reference("account", contoso),
     }
     assert [(log["errornumber"], log["columnvalue"]) for log in await story.logs()] == [
+        (Code.LOOKUP_NOT_FOUND, "x" * 20_000),
         (Code.LOOKUP_NOT_FOUND, "Nobody"),
         (Code.DUPLICATE_LOOKUP_FOUND, "Twin"),
     ]

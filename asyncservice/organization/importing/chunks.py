@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 from uuid import UUID
 
+from asyncservice.organization.concurrency import together
 from asyncservice.organization.errorcodes import OrganizationErrorCode
 from asyncservice.organization.errors import OrganizationError
 from asyncservice.storage.account import Storage
@@ -107,6 +108,17 @@ class Chunks:
         """Return what a step made of the file, or None when it has not ended."""
         content = await self._blobs.read(f"{self._folder}/{stage}/manifest.json")
         return None if content is None else Manifest(**json.loads(content))
+
+    async def clear(self, chunks: int) -> None:
+        """Remove the chunks of both stages; the manifests stay. Safe to repeat."""
+        await together(
+            (
+                self._blobs.delete(self._name(stage, number))
+                for stage in (Stage.PARSED, Stage.TRANSFORMED)
+                for number in range(chunks)
+            ),
+            at_once=8,
+        )
 
     async def _read(self, stage: Stage, number: int) -> list[Any]:
         name = self._name(stage, number)

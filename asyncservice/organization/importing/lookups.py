@@ -57,6 +57,10 @@ class Lookups:
         if record_id is not None:
             record = await records.find(record_id)
             return [] if record is None else [record]
+        longest = records.entity.attribute(key.attribute).max_length
+        if longest is not None and len(text) > longest:
+            # No record can be called so, and the storage refuses questions of any length.
+            return []
         if key.attribute == records.entity.primary_name:
             return await records.named(text)
         return await records.few(Condition(key.attribute, "eq", text), at_most=2)

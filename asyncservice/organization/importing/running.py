@@ -144,6 +144,9 @@ async def _do_files(run: StepRun, work: Work) -> bool:
             if manifest is None:
                 return False
             await _settle(run, file, manifest)
+        if run.step.is_last:
+            # The parse table can be read until its rows are records, and no longer.
+            await run.chunks(file).clear(manifest.chunks)
         run.succeeded += manifest.usable
         run.failed += manifest.failed
     await run.context.save(
@@ -163,7 +166,6 @@ async def _rows_to_expect(run: StepRun, files: list[Record]) -> int | None:
 
 async def _settle(run: StepRun, file: Record, manifest: Manifest) -> None:
     """Write the file's counters. They follow from the manifests alone, so writing them twice changes nothing."""
-    is_last = run.step.ends is ImportStatus.COMPLETED
     earlier = [await run.chunks(file).manifest(stage) for stage in run.step.earlier]
     failed = manifest.failed + sum(one.failed for one in earlier if one is not None)
     first = next((one for one in earlier if one is not None), manifest)
@@ -174,9 +176,9 @@ async def _settle(run: StepRun, file: Record, manifest: Manifest) -> None:
         "totalcount": first.rows,
         "failurecount": failed,
         "partialfailurecount": 0,
-        "successcount": manifest.usable if is_last else 0,
+        "successcount": manifest.usable if run.step.is_last else 0,
     }
-    if is_last:
+    if run.step.is_last:
         values["completedon"] = run.context.now()
     await run.say(file, values)
 

@@ -56,6 +56,11 @@ class Step:
     earlier: tuple[Stage, ...] = ()
 
     @property
+    def is_last(self) -> bool:
+        """Whether the import is complete after it."""
+        return self.ends is ImportStatus.COMPLETED
+
+    @property
     def takes_from(self) -> Stage | None:
         """The stage whose rows this step works on; None for the first."""
         return self.earlier[-1] if self.earlier else None
