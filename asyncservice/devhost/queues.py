@@ -24,7 +24,11 @@ class TakenMessage:
 
 
 class QueueUnreachable(Exception):  # noqa: N818 - reads as the state it describes
-    """The queue does not exist (yet), or its account did not answer."""
+    """No good answer came."""
+
+
+class QueueMissing(QueueUnreachable):
+    """There is no such queue (yet)."""
 
 
 class MessageQueue(Protocol):
@@ -36,7 +40,7 @@ class MessageQueue(Protocol):
         ...
 
     async def take(self, count: int, hidden_for: timedelta) -> Sequence[TakenMessage]:
-        """Take up to *count* messages and hide them for *hidden_for*."""
+        """Take up to *count* messages and hide them for *hidden_for*; raise QueueMissing when there is no queue."""
         ...
 
     async def delete(self, message: TakenMessage) -> None:
@@ -85,6 +89,8 @@ class AzureQueue:
                 )
                 async for message in page
             ]
+        except ResourceNotFoundError as error:
+            raise QueueMissing("it does not exist") from error
         except AzureError as error:
             raise QueueUnreachable(_reason(error)) from error
 

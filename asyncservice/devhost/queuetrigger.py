@@ -26,7 +26,7 @@ from asyncservice.devhost.hostjson import QueueOptions
 from asyncservice.devhost.invoker import Invokes
 from asyncservice.devhost.messages import TypedData
 from asyncservice.devhost.pausing import Stop
-from asyncservice.devhost.queues import MessageQueue, QueueUnreachable, TakenMessage
+from asyncservice.devhost.queues import MessageQueue, QueueMissing, QueueUnreachable, TakenMessage
 
 _log: Final = logging.getLogger("Host.Triggers.Queues")
 
@@ -89,7 +89,9 @@ class QueueListener:
                 messages = await self._queue.take(self._options.batch_size, self._hidden_for)
             except QueueUnreachable as error:
                 if reachable:
-                    _log.warning("Queue %s: %s. Trying again until it answers.", self._queue.name, error)
+                    # An app that makes its queues on first use is not in trouble.
+                    level = logging.INFO if isinstance(error, QueueMissing) else logging.WARNING
+                    _log.log(level, "Queue %s: %s. It is polled until it answers.", self._queue.name, error)
                 reachable, messages = False, ()
             else:
                 if not reachable:

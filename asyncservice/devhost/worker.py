@@ -58,6 +58,7 @@ class Worker:
         """
         # The library tells of every invocation at the level Information; the host tells what is worth telling itself.
         logging.getLogger("azure.functions").setLevel(logging.WARNING)
+        _refuse_another_app(directory)
         path = str(directory)
         if path not in sys.path:
             sys.path.insert(0, path)
@@ -105,6 +106,13 @@ class Worker:
                 executor.shutdown(wait=False, cancel_futures=True)
             else:
                 await asyncio.to_thread(runtime.stop_threadpool_executor)
+
+
+def _refuse_another_app(directory: Path) -> None:
+    # Python would hand out the module of the first app again.
+    loaded = getattr(sys.modules.get("function_app"), "__file__", None)
+    if loaded is not None and Path(loaded).resolve().parent != directory.resolve():
+        raise WorkerFailed(f"This process has loaded the app in {Path(loaded).parent} already; one process, one app.")
 
 
 async def _index(directory: Path, settings: Mapping[str, str]) -> tuple[Function, ...]:

@@ -1,5 +1,6 @@
 """Hosts that cannot start say why; settings reach the app; apps can be run within a process."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from asyncservice.devhost import Azurite, AzuriteFailed, HostError
@@ -72,6 +74,28 @@ async def test_local_settings_reach_the_app_and_the_environment_wins(tmp_path: P
     with a_host(app, azurite_connection, settings={"TWO": "environment"}) as host:
         await eventually(lambda: host.events == ["file environment python"])
         host.signal(signal.SIGINT)
+        assert host.wait() == 0
+
+
+async def test_a_request_under_way_is_answered_before_the_host_ends(tmp_path: Path, azurite_connection: str) -> None:
+    source = """
+@app.route("slow")
+async def slow(req: func.HttpRequest) -> func.HttpResponse:
+    note("started")
+    await asyncio.sleep(1)
+    return func.HttpResponse("done")
+"""
+    app = write_app(tmp_path, source)
+    with a_host(app, azurite_connection) as host:
+        async with aiohttp.ClientSession(host.url) as session, asyncio.TaskGroup() as tasks:
+            request = tasks.create_task(session.get("/slow"))
+            await eventually(lambda: host.events == ["started"])
+            host.signal(signal.SIGTERM)
+            await eventually(lambda: "Stopping" in host.log)
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await session.get("/slow")
+            async with await request as answer:
+                assert await answer.text() == "done"
         assert host.wait() == 0
 
 

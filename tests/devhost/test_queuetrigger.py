@@ -10,7 +10,7 @@ from asyncservice.devhost.functions import Function, QueueTrigger
 from asyncservice.devhost.hostjson import MessageEncoding, QueueOptions
 from asyncservice.devhost.messages import TypedData
 from asyncservice.devhost.pausing import Stop
-from asyncservice.devhost.queues import QueueUnreachable, TakenMessage
+from asyncservice.devhost.queues import QueueMissing, QueueUnreachable, TakenMessage
 from asyncservice.devhost.queuetrigger import QueueListener, trigger_metadata
 from asyncservice.devhost.worker import Result
 
@@ -212,7 +212,7 @@ async def test_the_next_batch_is_taken_once_no_more_than_the_threshold_are_runni
 
 
 async def test_a_queue_that_does_not_answer_is_asked_again() -> None:
-    queue = MemoryQueue(QueueUnreachable("QueueNotFound"), [a_message("a")])
+    queue = MemoryQueue(QueueMissing("none"), QueueUnreachable("busy"), [a_message("a")])
     running = Running(queue, succeed)
     await running.until(lambda: bool(queue.journal))
     assert await running.finish() == ["delete a r0"]
