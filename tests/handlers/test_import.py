@@ -26,6 +26,7 @@ from tests.handlers.imports import STEPS, a_story
 from tests.support import NOON
 
 DATA = Path(__file__).parents[2] / "data"
+SOMEBODY, SOMEBODY_ELSE = UUID(int=0xA), UUID(int=0xB)
 DEMO_MAP = {
     "Name": "name",
     "Website": "websiteurl",
@@ -192,6 +193,47 @@ async def test_a_file_without_headings_has_numbered_columns() -> None:
     await story.do_all()
 
     assert await story.names(column="description") == {"it's: here": 1, "there": 1}
+
+
+async def test_owners_are_users_by_map_or_id() -> None:
+    story = await a_story(
+        MemoryStorage(),
+        f"name,owner\nA,ada\nB,{SOMEBODY}\nC,nobody\n",
+        columns={"name": "name", "owner": "ownerid"},
+    )
+    await story.organization.records("ownermapping").create(
+        {
+            "importmapid": Reference("importmap", story.made.importmap_id or SOMEBODY),
+            "sourcesystemusername": "Ada",
+            "targetsystemuserid": SOMEBODY_ELSE,
+        },
+        now=NOON,
+    )
+
+    await story.do_all()
+
+    owners = {record["name"]: record["ownerid"] async for record in story.organization.records("account").query()}
+    assert owners == {"A": Reference("systemuser", SOMEBODY_ELSE), "B": Reference("systemuser", SOMEBODY)}
+    assert [log["errornumber"] for log in await story.logs()] == [Code.OWNER_NOT_MAPPED]
+
+
+async def test_a_record_of_a_kind_that_is_not_kept_is_taken_at_its_id() -> None:
+    story = await a_story(
+        MemoryStorage(),
+        f"name,preferredsystemuserid,donotemail\nA,{SOMEBODY},Y\nB,Ada,\n",
+        columns={
+            "name": "name",
+            "preferredsystemuserid": "preferredsystemuserid",
+            "donotemail": ColumnTarget(attribute="donotemail", options={"n": 0, "y": 1}),
+        },
+    )
+
+    await story.do_all()
+
+    account = (await story.organization.records("account").named("A"))[0]
+    assert account["preferredsystemuserid"] == Reference("systemuser", SOMEBODY)
+    assert account["donotemail"] is True
+    assert [log["columnvalue"] for log in await story.logs()] == ["Ada"]
 
 
 async def test_several_files_are_one_import() -> None:

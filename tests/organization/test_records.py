@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from asyncservice.organization.changes import Change
+from asyncservice.organization.concurrency import together
 from asyncservice.organization.errorcodes import OrganizationErrorCode as Code
 from asyncservice.organization.errors import (
     NoSuchAttribute,
@@ -281,3 +282,23 @@ def test_derived_ids_are_the_same_for_ever_and_land_where_they_are_sent() -> Non
     assert (derived.version, shard_of(derived)) == (8, "c")
     assert derived_id(USER, "record", 8, shard=0xC) != derived
     assert {shard_of(derived_id(USER, n, shard=n)) for n in range(32)} == set(SHARDS)
+
+
+async def test_updates_at_the_same_time_are_all_made(storage: Storage) -> None:
+    accounts = (await an_organization(storage)).records("account")
+    record_id = await accounts.create({"name": "A"}, now=NOON)
+    columns = ["sic", "fax", "telephone1", "telephone2", "tickersymbol"]
+
+    await together(accounts.update(record_id, {column: column[:10]}, now=NOON) for column in columns)
+
+    record = await accounts.retrieve(record_id)
+    assert {column: record.get(column) for column in columns} == {column: column[:10] for column in columns}
+    assert record.version == 6
+
+
+async def test_numbers_asked_for_at_the_same_time_differ(storage: Storage) -> None:
+    organization = await an_organization(storage)
+
+    numbers = await together(organization.next_number("importsequencenumber") for _ in range(10))
+
+    assert sorted(numbers) == list(range(1, 11))

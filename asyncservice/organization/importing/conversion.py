@@ -16,7 +16,7 @@ from asyncservice.organization.errors import ValueRefused
 from asyncservice.organization.schema.attributes import Attribute, AttributeType
 
 _WHOLE: Final = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)")
-_NUMBER: Final = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?(\.\d*)?([eE][+-]?\d{1,3})?")
+_NUMBER: Final = re.compile(r"[+-]?((\d+|\d{1,3}(,\d{3})+)(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 _SIGNS_OF_MONEY: Final = "$€£¥ \N{NO-BREAK SPACE}"
 _YES: Final = frozenset({"1", "true", "yes"})
 _NO: Final = frozenset({"0", "false", "no"})
@@ -51,7 +51,7 @@ def option_meant(attribute: Attribute, text: str, mapped: Mapping[str, int]) -> 
     labels = ", ".join(option.label for option in attribute.options[:10])
     more = "" if len(attribute.options) <= 10 else ", …"  # noqa: PLR2004 - as many as a sentence bears
     raise ValueRefused(
-        f"{plain!r} is no option of '{attribute.name}': write the label or number of one ({labels}{more}), "
+        f"{shown(plain)} is no option of '{attribute.name}': write the label or number of one ({labels}{more}), "
         "or map the value.",
         column=attribute.name,
         code=OrganizationErrorCode.PICKLIST_VALUE_NOT_MAPPED,
@@ -63,13 +63,15 @@ def option_meant(attribute: Attribute, text: str, mapped: Mapping[str, int]) -> 
 def pattern_of(date_format: str) -> re.Pattern[str]:
     """Return the pattern of dates in a format such as M/d/yyyy or dd.MM.yyyy, a time may follow. Raises ValueError."""
     parts = re.findall(r"y+|M+|d+|[^yMd]", date_format)
-    pattern = "".join(_PARTS_OF_A_DATE.get(part, re.escape(part)) for part in parts)
-    if any(part[0] in "yMd" and part not in _PARTS_OF_A_DATE for part in parts):
-        raise ValueError(f"{date_format!r} is no date format: use d or dd, M or MM, and yyyy, as in M/d/yyyy.")
-    compiled = re.compile(pattern + _TIME)
-    if not {"year", "month", "day"} <= compiled.groupindex.keys():
-        raise ValueError(f"{date_format!r} is no date format: a day, a month and a year are needed, as in M/d/yyyy.")
-    return compiled
+    letters = [part for part in parts if part[0] in "yMd"]
+    if sorted(part[0] for part in letters) != ["M", "d", "y"] or any(part not in _PARTS_OF_A_DATE for part in letters):
+        raise ValueError(f"{date_format!r} is no date format: use d or dd, M or MM, and yyyy once, as in M/d/yyyy.")
+    return re.compile("".join(_PARTS_OF_A_DATE.get(part, re.escape(part)) for part in parts) + _TIME)
+
+
+def shown(text: str) -> str:
+    """Return a text as messages quote it: in quotes, and not at any length."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _as_is(_attribute: Attribute, text: str, _date_format: str) -> str:
@@ -84,7 +86,7 @@ def _integer(attribute: Attribute, text: str, _date_format: str) -> int:
 
 def _number(attribute: Attribute, text: str, _date_format: str) -> str:
     plain = text.strip(_SIGNS_OF_MONEY) if attribute.type is AttributeType.MONEY else text
-    if _NUMBER.fullmatch(plain) is None or not plain.isascii() or not any(character.isdigit() for character in plain):
+    if _NUMBER.fullmatch(plain) is None or not plain.isascii():
         raise _bad_format(attribute, text, "a number such as 1200.50")
     return plain.replace(",", "")
 
@@ -145,7 +147,7 @@ def _guid(attribute: Attribute, text: str, _date_format: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise ValueRefused(
-            f"{text!r} in '{attribute.name}' is no GUID.",
+            f"{shown(text)} in '{attribute.name}' is no GUID.",
             column=attribute.name,
             code=OrganizationErrorCode.INVALID_GUID,
             value=text,
@@ -153,9 +155,8 @@ def _guid(attribute: Attribute, text: str, _date_format: str) -> str:
 
 
 def _bad_format(attribute: Attribute, text: str, wanted: str) -> ValueRefused:
-    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return ValueRefused(
-        f"{shown!r} is not of the format that '{attribute.name}' takes: write {wanted}.",
+        f"{shown(text)} is not of the format that '{attribute.name}' takes: write {wanted}.",
         column=attribute.name,
         code=OrganizationErrorCode.INVALID_DATA_FORMAT,
         value=text,

@@ -7,7 +7,7 @@ from uuid import UUID
 from asyncservice.organization.errorcodes import OrganizationErrorCode
 from asyncservice.organization.errors import ValueRefused
 from asyncservice.organization.importing.chunks import ParsedRow, TransformedRow
-from asyncservice.organization.importing.conversion import convert, option_meant
+from asyncservice.organization.importing.conversion import convert, option_meant, shown
 from asyncservice.organization.importing.lookups import Found
 from asyncservice.organization.importing.maps import LookupKey
 from asyncservice.organization.importing.plans import Plan, PlannedColumn
@@ -89,7 +89,7 @@ def _owner(plan: Plan, column: PlannedColumn, text: str) -> object:
         return {"entity": "systemuser", "id": str(UUID(text))}
     except ValueError:
         raise ValueRefused(
-            f"The owner {text!r} is not mapped to a user: add an ownermapping, or write the user's id.",
+            f"The owner {shown(text)} is not mapped to a user: add an ownermapping, or write the user's id.",
             column=column.attribute.name,
             code=OrganizationErrorCode.OWNER_NOT_MAPPED,
             value=text,
@@ -106,13 +106,13 @@ def _record(column: PlannedColumn, text: str, answers: Answers) -> object:
     where = " or ".join(f"{key.entity}.{key.attribute}" for key in column.lookups)
     if found:
         raise ValueRefused(
-            f"More than one record is called {text!r} ({where}): write the id of the one that is meant.",
+            f"More than one record is called {shown(text)} ({where}): write the id of the one that is meant.",
             column=column.attribute.name,
             code=OrganizationErrorCode.DUPLICATE_LOOKUP_FOUND,
             value=text,
         )
     raise ValueRefused(
-        f"No record is called {text!r} ({where}): import it first, or correct the text.",
+        f"No record is called {shown(text)} ({where}): import it first, or correct the text.",
         column=column.attribute.name,
         code=OrganizationErrorCode.LOOKUP_NOT_FOUND,
         value=text,
