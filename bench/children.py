@@ -62,7 +62,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **self._environment},
+                env={**os.environ, **self._environment},
                 # Ctrl-C is for the benchmark, which ends its children in good order.
                 start_new_session=True,
             )
@@ -82,8 +82,7 @@ class Child:
             except TimeoutError:
                 process.kill()
                 await process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        self.let_go()
 
     async def says(self, text: str, limit: timedelta) -> None:
         """Wait until its output holds *text*. Raises ChildFailed when it ends first or takes longer than *limit*."""
@@ -107,6 +106,11 @@ class Child:
         if code != 0:
             raise ChildFailed(self.name, f"ended with code {code}", self._words()[-2000:])
         return self._words()
+
+    def let_go(self) -> None:
+        """Close the pipe to the child, as the system does when the benchmark is killed."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
 
     def must_run(self) -> None:
         """Raise ChildFailed when the process has ended."""

@@ -1,0 +1,103 @@
+"""Requests are told apart by their lines in the access log."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.wire import AccessLog, Request, Requests, Role, read_line
+
+
+def a_line(request: str, status: int = 200) -> str:
+    return f'127.0.0.1 - - [01/Mar/2026:12:00:00 +0000] "{request} HTTP/1.1" {status} -'
+
+
+@pytest.mark.parametrize(
+    ("request_line", "kind", "target"),
+    [
+        ("POST /acc/$batch", "table transaction", ""),
+        ("POST /acc/AsyncOperations", "table insert", "AsyncOperations"),
+        ("GET /acc/AsyncOperations(PartitionKey='04',RowKey='o12')", "table read", "AsyncOperations"),
+        ("PUT /acc/AsyncOperations(PartitionKey='04',RowKey='o12')", "table replace", "AsyncOperations"),
+        ("PATCH /acc/AsyncOperations(PartitionKey='04',RowKey='o12')", "table merge", "AsyncOperations"),
+        ("DELETE /acc/AsyncOperations(PartitionKey='04',RowKey='o12')", "table delete", "AsyncOperations"),
+        ("GET /acc/AsyncOperations()?$filter=PartitionKey%20eq%20%2704%27", "table query", "AsyncOperations"),
+        ("POST /acc/Tables", "table manage", ""),
+        ("POST /acc/async-email/messages?messagettl=-1", "queue put", "async-email"),
+        ("GET /acc/async-email/messages?numofmessages=16&visibilitytimeout=600", "queue poll", "async-email"),
+        ("GET /acc/async-email/messages?peekonly=true", "queue peek", "async-email"),
+        ("DELETE /acc/async-email/messages/6f2?popreceipt=abc", "queue delete", "async-email"),
+        ("DELETE /acc/async-email/messages", "queue clear", "async-email"),
+        ("PUT /acc/async-email/messages/6f2?popreceipt=abc&visibilitytimeout=9", "queue update", "async-email"),
+        ("PUT /acc/async-email", "queue manage", "async-email"),
+        ("PUT /acc/payloads?restype=container", "blob manage", "payloads"),
+        ("GET /acc/payloads?restype=container&comp=list", "blob list", "payloads"),
+        ("GET /acc/payloads/1/data-77", "blob read", "payloads"),
+        ("PUT /acc/payloads/1/data-77", "blob write", "payloads"),
+        ("PUT /acc/azure-webjobs-hosts/locks/h/t.Listener?comp=lease", "blob lease", "azure-webjobs-hosts"),
+        ("GET /acc?comp=list", "account list", ""),
+    ],
+)
+def test_every_request_has_a_kind(request_line: str, kind: str, target: str) -> None:
+    """Service, verb and target follow from method and address."""
+    request = read_line(a_line(request_line))
+
+    assert request is not None
+    assert (request.kind, request.target) == (kind, target)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Azurite Queue service is successfully listening at http://127.0.0.1:10001",
+        a_line("GET /acc/AsyncOperations()?$filter=name%20eq%20%27bench%203%3A%20submit_many%27&$select=statuscode"),
+    ],
+)
+def test_other_lines_and_our_own_looking_do_not_count(line: str) -> None:
+    """What is no request, and what the benchmark asked, is left out."""
+    assert read_line(line) is None
+
+
+def test_the_sweep_and_the_hosts_blobs_are_background() -> None:
+    """Requests that are made at fixed times belong to no operation."""
+    sweep = read_line(
+        a_line(
+            "GET /acc/AsyncOperations()?$select=PartitionKey,RowKey"
+            "&$filter=PartitionKey%20eq%20%2704%27%20and%20RowKey%20ge%20%27a%27%20and%20RowKey%20lt%20%27a001%27"
+        )
+    )
+    lease = read_line(a_line("PUT /acc/azure-webjobs-hosts/locks/h/sweep?comp=lease"))
+
+    assert sweep is not None
+    assert lease is not None
+    assert {sweep.role(frozenset()), lease.role(frozenset())} == {Role.BACKGROUND}
+
+
+def test_polls_count_apart() -> None:
+    """Polls of the queues in use are neither an operation's own nor background."""
+    requests = [
+        Request("queue", "poll", "async-email", 200),
+        Request("queue", "poll", "async-imports", 200),
+        Request("queue", "put", "async-email", 201),
+        Request("table", "read", "AsyncOperations", 404),
+    ]
+
+    counted = Requests.of(requests, frozenset({"async-email"}))
+
+    assert counted.own == {"queue put": 1, "table read": 1}
+    assert counted.polls == 1
+    assert counted.background == {"queue poll": 1}
+    assert counted.refused == 1
+
+
+def test_a_log_is_read_between_two_places(tmp_path: Path) -> None:
+    """Only requests from one place to another are returned."""
+    log = AccessLog(tmp_path / "access.log")
+    lines = [a_line(f"PUT /acc/queue{number}") + "\n" for number in range(3)]
+    log.path.write_text(lines[0])
+    start = log.end()
+    log.path.write_text("".join(lines[:2]))
+    end = log.end()
+    log.path.write_text("".join(lines))
+
+    assert [request.target for request in log.read(start, end)] == ["queue1"]
+    assert [request.target for request in log.read(start)] == ["queue1", "queue2"]
