@@ -2,16 +2,21 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import pytest
 
 from asyncservice.devhost.azurite import Azurite
 from asyncservice.storage.account import Storage
 from asyncservice.storage.azure import AzureStorage
+from asyncservice.storage.blobs import Blobs
 from asyncservice.storage.memory import MemoryStorage
+from asyncservice.storage.queues import Queue
+from asyncservice.storage.tables import Table
 from tests.support import VirtualClock
 
 
@@ -21,12 +26,17 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("ASYNCSERVICE_TEST_STORAGE"):
         yield given
         return
-    data: Path = tmp_path_factory.mktemp("azurite")
-    with asyncio.Runner() as runner:
-        emulator = Azurite(data=data)
-        runner.run(emulator.start())
-        yield emulator.connection_string
-        runner.run(emulator.stop())
+    emulator = Azurite(data=tmp_path_factory.mktemp("azurite"))
+    # Tests have event loops of their own; the emulator outlives them in one that runs beside them.
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(emulator.start(), loop).result(60)
+    yield emulator.connection_string
+    asyncio.run_coroutine_threadsafe(emulator.stop(), loop).result(60)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
 
 
 @pytest.fixture
@@ -59,11 +69,19 @@ class Prefixed:
     def __init__(self, account: AzureStorage) -> None:
         self._account, self._prefix = account, "t" + os.urandom(6).hex()
 
-    def table(self, name: str) -> object:
+    def table(self, name: str) -> Table:
         return self._account.table(self._prefix + name)
 
-    def queue(self, name: str) -> object:
+    def queue(self, name: str) -> Queue:
         return self._account.queue(f"{self._prefix}-{name}")
 
-    def blobs(self, name: str) -> object:
+    def blobs(self, name: str) -> Blobs:
         return self._account.blobs(f"{self._prefix}-{name}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the account open: the fixture closes it."""

@@ -18,8 +18,10 @@ NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 class VirtualClock:
     """A clock that a test moves; sleepers wake when their moment has come."""
 
-    def __init__(self, start: datetime = NOON) -> None:
+    def __init__(self, start: datetime = NOON, *, skips: timedelta = timedelta(0)) -> None:
         self._now = start
+        #: Sleeps up to this long are over at once; time moves by them.
+        self._skips = skips
         self._order = itertools.count()
         self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
 
@@ -27,6 +29,10 @@ class VirtualClock:
         return self._now
 
     async def sleep(self, length: timedelta) -> None:
+        if length <= self._skips:
+            self._now += length
+            await asyncio.sleep(0)
+            return
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + length, next(self._order), woken))
         await woken

@@ -61,9 +61,14 @@ def created(operation: AsyncOperation, *, reason: str | None = None) -> AsyncOpe
     """Return *operation* as it is first written: with its owner's columns and the entry that begins its history."""
     entry = HistoryEntry(operation.createdon, "create", operation.statuscode, reason=_short(reason))
     readyon = operation.createdon if operation.statecode is StateCode.READY else None
-    owner = operation.ownerid
-    owning = {"owninguser": owner} if operation.owneridtype == "systemuser" else {"owningteam": owner}
-    return replace(operation, history=(entry,), readyon=readyon, **owning)
+    owned_by_user = operation.owneridtype == "systemuser"
+    return replace(
+        operation,
+        history=(entry,),
+        readyon=readyon,
+        owninguser=operation.ownerid if owned_by_user else None,
+        owningteam=None if owned_by_user else operation.ownerid,
+    )
 
 
 # What the service does ------------------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ class OperationStore:
         except (RowConflict, StorageUnavailable) as error:
             row = await self._table.read(place.partition, place.key)
             if row is not None and row.values.get(codec.WRITE_ID) == write_id:
-                return _stored(row)
+                return Stored(after, row.etag, spilled, write_id)
             if isinstance(error, StorageUnavailable):
                 raise
             raise ChangedMeanwhile(after.asyncoperationid) from error

@@ -1,6 +1,7 @@
 """Blob Storage behind the Blobs port."""
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
@@ -30,7 +31,8 @@ class AzureBlobs:
     async def write(self, name: str, content: bytes) -> None:
         """Store content under a name."""
         with translated(f"write blob {name}"):
-            await self._client.upload_blob(name, content, overwrite=True)
+            # As a stream: the transport warns about large bodies that are plain bytes.
+            await self._client.upload_blob(name, BytesIO(content), length=len(content), overwrite=True)
 
     async def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes | None:
         """Return a range of a blob."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -29,8 +28,8 @@ from tests.support import VirtualClock, an_id, an_operation
 
 
 @pytest.fixture
-async def world(storage: Storage, clock: VirtualClock) -> AsyncIterator[World]:
-    yield await World(storage, clock).open()
+async def world(storage: Storage, clock: VirtualClock) -> World:
+    return await World(storage, clock).open()
 
 
 def actions(operation: object) -> list[str]:

@@ -97,8 +97,11 @@ def test_an_id_of_ours_says_where_it_lives(now: datetime, shard: int, seed: int)
 @given(first=moments, second=moments, seed=st.integers(0, 2**32))
 def test_the_newest_comes_first(first: datetime, second: datetime, seed: int) -> None:
     bits = Random(seed).getrandbits
-    for make in (lambda now: ids.new_id(now, bits), lambda _: UUID(int=bits(128), version=4)):
-        older, newer = (ids.place_of(make(moment), 1, moment).key for moment in sorted((first, second)))
+    ours = [ids.new_id(moment, bits) for moment in sorted((first, second))]
+    theirs = [UUID(int=bits(128), version=4) for _ in range(2)]
+    for pair in (ours, theirs):
+        moments_in_order = zip(pair, sorted((first, second)), strict=True)
+        older, newer = (ids.place_of(each, 1, moment).key for each, moment in moments_in_order)
         if abs(first - second) >= timedelta(milliseconds=2):
             assert newer < older
 
@@ -166,4 +169,4 @@ def test_a_column_that_holds_too_much_is_named(column: str, value: object) -> No
     operation = an_operation()
     changed = {name: getattr(operation, name) for name in DATAVERSE_FIELDS} | {column: value}
     with pytest.raises(InvalidOperation, match=column):
-        check(type(operation)(**changed))  # type: ignore[arg-type]
+        check(type(operation)(**changed))

@@ -42,6 +42,11 @@ class World:
         await self.engine.open()
         return self
 
+    async def open_quietly(self) -> "World":
+        """Open on storage that was opened before, without counting as a call to it."""
+        self.engine.store._shards = self.engine.options.shards
+        return self
+
     def handle(
         self,
         handler: Handler,

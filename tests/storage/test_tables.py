@@ -160,7 +160,7 @@ async def test_a_scan_brings_what_matches(table: Table) -> None:
     assert await keys(table, where=[Comparison("n", "gt", 1)]) == ["b", "c"]
     assert await keys(table, where=[Comparison("s", "eq", "it's")]) == ["a"]
     assert await keys(table, where=[Comparison("t", "le", moment)]) == ["b"]
-    assert await keys(table, where=[Comparison("yes", "eq", True), Comparison("f", "lt", 1.0)]) == ["c"]
+    assert await keys(table, where=[Comparison("yes", "eq", value=True), Comparison("f", "lt", 1.0)]) == ["c"]
 
 
 async def test_a_scan_brings_only_the_columns_asked_for(table: Table) -> None:

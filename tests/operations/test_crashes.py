@@ -1,0 +1,194 @@
+"""The crash-point sweep: every scenario, with every storage call going wrong in every way, ends as it should.
+
+A scenario is run once to count its calls. Then, for each call, it is run again with that call failing: the process
+dies before it or after it was applied, the call fails, or its answer is lost. The service is restarted, time passes,
+and the same sentences must hold: what was accepted is completed, its effects were made, nobody is left behind.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from asyncservice.operations import ids, inbox
+from asyncservice.operations.engine import EngineOptions
+from asyncservice.operations.errors import StateChangeRefused
+from asyncservice.operations.handling import Done, OperationContext, Outcome, RetryOperation, Yielded
+from asyncservice.operations.states import StatusCode
+from asyncservice.operations.store import TABLE
+from asyncservice.storage.errors import StorageUnavailable
+from asyncservice.storage.memory import MemoryStorage
+from tests.faults import Died, Fault, FaultyStorage
+from tests.operations.world import World
+from tests.support import VirtualClock, an_id, an_operation
+
+type Ledger = list[str]
+type Scenario = Callable[[World, Ledger], Awaitable[None]]
+
+#: The service's own pauses between tries at a write; the clock passes over them.
+PAUSES = timedelta(seconds=5)
+OURS = an_id(shard=1)
+THEIRS = UUID("9a7b0000-0000-4000-8000-0000000000a1")
+
+
+def handlers(world: World, ledger: Ledger) -> None:
+    """Register what every scenario may run: the effects of a handler are lines of the ledger."""
+
+    async def handler(context: OperationContext) -> Outcome:
+        match context.data.get("do"):
+            case "slices":
+                for step in range(context.checkpoint or 0, 4):
+                    ledger.append(f"step {step}")
+                    await context.save(step + 1, succeeded=step + 1, total=4)
+                    if step == 1:
+                        return Yielded(step + 1)
+            case "retry" if context.operation.retrycount == 0:
+                ledger.append("first try")
+                raise RetryOperation("busy")
+            case "long":
+                ledger.append(str(len(context.data["text"])))
+            case _:
+                ledger.append("run")
+        return Done("done")
+
+    world.handle(handler)
+
+
+async def one(world: World, _: Ledger) -> None:
+    await world.engine.submit(an_operation(OURS, data='{"do": "once"}'))
+    await world.run_everything()
+
+
+async def with_a_callers_id(world: World, _: Ledger) -> None:
+    await world.engine.submit(an_operation(THEIRS, data='{"do": "once"}'))
+    await world.run_everything()
+
+
+async def slices(world: World, _: Ledger) -> None:
+    await world.engine.submit(an_operation(OURS, data='{"do": "slices"}'))
+    await world.run_everything()
+
+
+async def retry(world: World, _: Ledger) -> None:
+    await world.engine.submit(an_operation(OURS, data='{"do": "retry"}'))
+    await world.run_everything()
+    await world.pass_time(timedelta(minutes=2), step=timedelta(minutes=2))
+
+
+async def postponed(world: World, _: Ledger) -> None:
+    due = world.clock.now() + timedelta(days=8)
+    await world.engine.submit(an_operation(OURS, statuscode=StatusCode.WAITING, postponeuntil=due))
+    await world.pass_time(timedelta(days=9), step=timedelta(days=3))
+
+
+async def long_payload(world: World, _: Ledger) -> None:
+    await world.engine.submit(an_operation(OURS, data='{"do": "long", "text": "' + "x" * 40_000 + '"}'))
+    await world.run_everything()
+
+
+async def batch(world: World, _: Ledger) -> None:
+    await world.engine.submit_many([an_operation(an_id(shard=1), data="{}") for _ in range(5)])
+    await world.run_everything()
+
+
+async def from_the_inbox(world: World, _: Ledger) -> None:
+    body = b'{"operationtype": "ExecuteAsyncRequest", "asyncoperationid": "9a7b0000-0000-4000-8000-0000000000a1"}'
+    await inbox.accept(world.engine, body, message_id="m1", inserted_on=world.clock.now())
+    await world.run_everything()
+
+
+async def paused_and_resumed(world: World, _: Ledger) -> None:
+    await world.engine.submit(an_operation(OURS, data="{}"))
+    # A caller whose answer was lost asks again, and may be refused what has been done already.
+    with suppress(StateChangeRefused):
+        await world.control.postpone(OURS, world.clock.now() + timedelta(minutes=10))
+    with suppress(StateChangeRefused):
+        await world.control.resume(OURS)
+    await world.run_everything()
+
+
+async def recovered(world: World, _: Ledger) -> None:
+    """Take back an attempt whose host died, and run it."""
+    stored = await world.engine.submit(an_operation(OURS, data="{}"))
+    claimed = await world.engine._claim(world.engine.store.place(stored.operation))
+    assert claimed is not None
+    await world.pass_time(timedelta(minutes=2), step=timedelta(minutes=2))
+
+
+SCENARIOS: dict[Scenario, list[str]] = {
+    one: ["run"],
+    with_a_callers_id: ["run"],
+    slices: ["step 0", "step 1", "step 2", "step 3"],
+    retry: ["first try", "run"],
+    postponed: ["run"],
+    long_payload: ["40000"],
+    batch: ["run"] * 5,
+    from_the_inbox: ["run"],
+    paused_and_resumed: ["run"],
+    recovered: ["run"],
+}
+
+
+async def attempt(scenario: Scenario, account: MemoryStorage, clock: VirtualClock, faulty: FaultyStorage) -> Ledger:
+    """Run *scenario* until it ends or dies, then restart, try what was asked for again, and let time pass."""
+    ledger: Ledger = []
+    options = EngineOptions(shards=2)
+    await World(account, clock, host="first", options=options).open()
+    world = await World(faulty, clock, host="first", options=options).open_quietly()
+    handlers(world, ledger)
+    done = False
+    try:
+        await scenario(world, ledger)
+        done = True
+    except* (Died, StorageUnavailable):
+        pass  # That is what the call going wrong looks like; anything else fails the test.
+    await asyncio.sleep(0)
+
+    restarted = await World(account, clock, host="second", options=options).open()
+    handlers(restarted, ledger)
+    if not done:
+        # The caller got no answer, so it asks again; what was accepted before must not be done twice over.
+        await scenario(restarted, ledger)
+    await restarted.pass_time(timedelta(minutes=12), step=timedelta(minutes=2))
+    await restarted.pass_time(timedelta(days=9), step=timedelta(days=3))
+    return ledger
+
+
+def check(account: MemoryStorage, expected: list[str], ledger: Ledger) -> None:
+    rows = account.table(TABLE).all_rows()
+    records = [row for row in rows if row.key.startswith(ids.RECORD)]
+    assert records, "no operation vanishes"
+    assert {row.values["statuscode"] for row in records} == {StatusCode.SUCCEEDED}
+    assert [row.key for row in rows if row.key.startswith(ids.AGENDA)] == [], "the agenda is empty"
+    assert set(ledger) == set(expected), "every effect was made"
+    if len(records) == 1:
+        assert len(ledger) <= len(expected) + 1, "an effect is repeated only where the process died inside it"
+
+
+async def test_every_scenario_with_every_call_going_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    points = 0
+    for scenario, expected in SCENARIOS.items():
+        clock = VirtualClock(skips=PAUSES)
+        account = MemoryStorage(clock.now)
+        counted = FaultyStorage(account)
+        ledger = await attempt(scenario, account, clock, counted)
+        assert sorted(ledger) == sorted(expected), scenario.__name__
+        check(account, expected, ledger)
+        for number in range(1, len(counted.calls) + 1):
+            for fault in Fault:
+                clock = VirtualClock(skips=PAUSES)
+                account = MemoryStorage(clock.now)
+                faulty = FaultyStorage(account, number=number, fault=fault)
+                where = f"{scenario.__name__}, call {number} of {len(counted.calls)}, {fault.name}: "
+                try:
+                    ledger = await attempt(scenario, account, clock, faulty)
+                    check(account, expected, ledger)
+                except AssertionError as error:
+                    raise AssertionError(where + counted.calls[number - 1] + f" - {error}") from error
+                points += 1
+    with capsys.disabled():
+        print(f"\n{points} crash points of {len(SCENARIOS)} scenarios swept")  # noqa: T201 - part of the proof
+    assert points > 400
