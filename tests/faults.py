@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Self
 
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import StorageUnavailable
@@ -38,7 +38,7 @@ class FaultyStorage:
     def blobs(self, name: str) -> Any:
         return _Faulty(self._account.blobs(name), self)
 
-    async def __aenter__(self) -> "FaultyStorage":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
