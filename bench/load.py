@@ -89,11 +89,11 @@ def _messages(submitters: int) -> Submit:
 def ways(submitters: int) -> Sequence[Way]:
     """Return the ways to have operations done."""
     return (
-        Way("submit, one after the other", _one_by_one),
-        Way(f"submit, {submitters} side by side", _side_by_side(submitters)),
+        Way("submit in sequence", _one_by_one),
+        Way(f"submit, {submitters} at once", _side_by_side(submitters)),
         Way("submit_many", _many),
-        Way("submit_many, each waited for", _many_and_wait, waits=True),
-        Way("messages on the inbox queue", _messages(submitters)),
+        Way("submit_many and wait", _many_and_wait, waits=True),
+        Way("inbox messages", _messages(submitters)),
     )
 
 

@@ -1,11 +1,15 @@
 """The tables at the end of a run."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from bench.results import Results, Throughput
+
+#: Requests that only some operation in two hundred makes have no column.
+_SHOWN: Final = 0.005
 
 
 def report(results: Results) -> RenderableType:
@@ -32,9 +36,14 @@ def _tables(results: Results) -> Iterator[RenderableType]:
 
 def _throughput(results: Results) -> Table:
     table = _table("Small operations, from the first submission to the last completion")
-    for heading in ("n", "rounds", "per second", *(f"x {peer.name}" for peer in results.peers)):
+    for heading in (
+        "n",
+        "rounds",
+        "per\nsecond",
+        *(f"x {peer.name}".replace(" on ", "\non ") for peer in results.peers),
+    ):
         table.add_column(heading, justify="right")
-    for heading in ("requests", "+ polls", "host CPU ms", "Azurite CPU ms"):
+    for heading in ("requests", "+ polls", "host\nCPU ms", "Azurite\nCPU ms"):
         table.add_column(heading, justify="right")
     for way in results.ours:
         ratios = (f"{ratio:.1f}" for ratio in results.ratios.get(way.name, {}).values())
@@ -57,10 +66,10 @@ def _cost(measured: Throughput) -> tuple[str, ...]:
 
 def _requests(results: Results) -> Table:
     measured = [each for each in (results.lone, *results.ours, *results.peers) if each is not None and each.own]
-    kinds = sorted({kind for each in measured for kind in each.kinds})
+    kinds = sorted({kind for each in measured for kind, number in each.kinds.items() if number >= _SHOWN})
     table = _table("Requests an operation, as the storage saw them")
     for heading in (*kinds, "together", "polls", "refused"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading.replace(" ", "\n"), justify="right")
     for each in measured:
         counts = (f"{each.kinds[kind]:.2f}" if kind in each.kinds else "" for kind in kinds)
         table.add_row(each.name, *counts, f"{each.own:.2f}", f"{each.polls:.2f}", f"{each.refused:.2f}")

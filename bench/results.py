@@ -35,6 +35,8 @@ class Throughput:
     operations: int
     rounds: int
     per_second: float
+    #: The rate of every round, in order.
+    each_round: Sequence[float]
     #: Requests an operation: those made for operations, and polls of the queues they pass through.
     own: float
     polls: float
@@ -58,6 +60,7 @@ class Throughput:
             operations=rounds[0].operations,
             rounds=len(rounds),
             per_second=middle([each.operations / each.seconds for each in rounds]),
+            each_round=[round(each.operations / each.seconds, 1) for each in rounds],
             own=middle([each.requests.own.total() / each.operations for each in rounds]),
             polls=middle([each.requests.polls / each.operations for each in rounds]),
             kinds={kind: middle([each.requests.own[kind] / each.operations for each in rounds]) for kind in kinds},

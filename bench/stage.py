@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from bench.wire import AccessLog, Role
 _START_LIMIT: Final = timedelta(seconds=40)
 #: What a run of any number of operations may take before it counts as stuck.
 _LIMIT: Final = timedelta(seconds=120)
-#: Without a request for an operation for this long, the work is done, or everything waits for a timer.
-_STILL: Final = 0.4
+#: Seconds without a request for an operation after which the work is taken for done; the second value holds while
+#: there are messages on the queues, whose listeners may be resting.
+_STILL, _LONG_STILL = 0.4, 5.0
 _LOOK_EVERY: Final = 0.05
 
 
@@ -63,15 +65,21 @@ class Stage:
             self.host.must_run()
 
     async def _stillness(self, start: Mark, working: frozenset[str]) -> Mark:
-        """Wait until no request was made for an operation for a while; return a mark after the last one."""
+        """Wait until the work seems to be done; return a mark after the last request for an operation.
+
+        Seems: no request was made for a while, and as many messages were removed as were sent. When some never are,
+        the work is looked at all the same after a longer while.
+        """
         last = end = self.meter.mark()
-        place = start.place
-        while end.at - last.at < _STILL:
+        place, waiting = start.place, 0
+        while end.at - last.at < (_LONG_STILL if waiting > 0 else _STILL):
             await asyncio.sleep(_LOOK_EVERY)
             end = self.meter.mark()
             requests = self.meter.log.read(place, end.place)
             place = end.place
-            if any(request.role(working) is Role.OWN for request in requests):
+            kinds = Counter(request.kind for request in requests if request.role(working) is Role.OWN)
+            waiting += kinds["queue put"] - kinds["queue delete"]
+            if kinds:
                 last = end
         return end
 
