@@ -69,6 +69,10 @@ class AsyncServiceClient:
         """The storage account, for what goes beside operations: files to import, records."""
         return self._service.storage
 
+    async def ping(self) -> None:
+        """Return when the storage has answered. Raises StorageError when it does not."""
+        await self._engine.store.ping()
+
     async def submit(
         self,
         operationtype: int | str,

@@ -13,6 +13,7 @@ from asyncservice.operations.clock import Clock, SystemClock
 from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.handling import Registry, registry
+from asyncservice.organization.organization import Organization
 from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
 
@@ -44,7 +45,7 @@ class Service:
     async def __aenter__(self) -> Self:
         """Open the storage and, at the very first start, make what is missing in it."""
         await self.storage.__aenter__()
-        await self.engine.open()
+        await self.engine.open(prepare=Organization(self.storage).create)
         return self
 
     async def __aexit__(

@@ -8,7 +8,7 @@ message, a crash or an outage leaves behind is found by the sweep (`asyncservice
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -71,9 +71,18 @@ class Engine:
         self._rng = rng or random.SystemRandom()
         self._attempts: set[Attempt] = set()
 
-    async def open(self) -> None:
-        """Be ready to work: one request, and at the very first start those that make tables, queues, containers."""
-        await self.store.open(shards=self.options.shards, prepare=self.hints.open)
+    async def open(self, *, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Be ready to work: one request, and at the very first start those that make tables, queues, containers.
+
+        *prepare* makes, at that first start, what others need beside the engine.
+        """
+
+        async def prepare_all() -> None:
+            await self.hints.open()
+            if prepare is not None:
+                await prepare()
+
+        await self.store.open(shards=self.options.shards, prepare=prepare_all)
 
     # Submit -----------------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,6 @@ from asyncservice.storage.tables import (
     Replace,
     Row,
     Table,
-    Value,
     Write,
     prefix_end,
 )
@@ -37,6 +36,8 @@ from asyncservice.storage.tables import (
 TABLE: Final = "AsyncOperations"
 PAYLOADS: Final = "async-operation-payloads"
 DEFAULT_SHARDS: Final = 16
+#: Counts what a release needs in the storage; raised when it needs another table, queue or container.
+FORMAT: Final = 1
 _LAYOUT: Final = ("layout", "layout")
 
 
@@ -68,28 +69,31 @@ class OperationStore:
     async def open(self, *, shards: int = DEFAULT_SHARDS, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
         """Read the layout: one request. At the very first start, make what is missing and decide it.
 
-        *shards* counts then only; *prepare* makes whatever else the service needs. The layout is written last, so
-        a first start that died half-way is simply repeated. Safe to call from many processes at once.
+        *shards* counts then only; *prepare* makes whatever else the service needs, then and after an upgrade to a
+        release that needs more. The layout is written last, so a start that died half-way is simply repeated. Safe
+        to call from many processes at once.
         """
-        shards_kept = await self._layout()
-        if shards_kept is None:
+        layout = await self._layout()
+        if layout is None or layout["format"] < FORMAT:
             await self._table.create()
             await self._payloads.create()
             if prepare is not None:
                 await prepare()
-            layout: dict[str, Value] = {"shards": shards, "format": 1}
-            with suppress(RowConflict):
-                await self._table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], layout)])
-            shards_kept = await self._layout()
-        self._shards = shards_kept
+            if layout is None:
+                with suppress(RowConflict):  # Another process was faster; what it decided is read below.
+                    await self._table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], {"shards": shards, "format": FORMAT})])
+            else:
+                await self._table.commit(_LAYOUT[0], [Put(_LAYOUT[1], layout | {"format": FORMAT})])
+            layout = await self._layout()
+        self._shards = shards if layout is None else layout["shards"]
 
-    async def _layout(self) -> int | None:
-        """Return the number of shards that was decided, or None before the very first start."""
+    async def _layout(self) -> dict[str, int] | None:
+        """Return what was decided at the very first start, or None before it."""
         try:
             row = await self._table.read(*_LAYOUT)
         except StorageRefused:  # There is no table yet.
             return None
-        return None if row is None else int(row.values["shards"])  # type: ignore[arg-type]
+        return None if row is None else {name: int(str(value)) for name, value in row.values.items()}
 
     async def ping(self) -> None:
         """Make one cheap request, to see whether the storage answers."""

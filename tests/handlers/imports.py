@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import handlers
 from asyncservice.operations.handling import Done
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.organization.importing.running import SIZES, Sizes, run_step
@@ -13,6 +12,7 @@ from asyncservice.organization.importing.service import NewImport, create_import
 from asyncservice.organization.importing.steps import IMPORT, PARSE, TRANSFORM
 from asyncservice.organization.organization import Organization
 from asyncservice.organization.records import Record
+from asyncservice.service import load_handlers
 from asyncservice.storage.account import Storage
 from handlers.import_file_parse import parse_file
 from handlers.import_records import import_file
@@ -45,7 +45,7 @@ class Story:
     def handler(self, number: int) -> Handler:
         """Return the registered handler, or one that works in smaller pieces."""
         kind, step, work = STEPS[number]
-        registration = handlers.load().get(kind)
+        registration = load_handlers("handlers").get(kind)
         if self.sizes is SIZES and registration is not None:
             return registration.handler
 

@@ -16,7 +16,7 @@ from asyncservice.organization.errors import NoSuchAttribute, NoSuchEntity, Valu
 from asyncservice.organization.importing.dialects import DataDelimiter, FieldDelimiter
 from asyncservice.organization.importing.maps import LookupKey
 from asyncservice.organization.importing.running import SIZES
-from asyncservice.organization.importing.service import ColumnTarget, create_import, operation_data
+from asyncservice.organization.importing.service import ColumnTarget, create_import
 from asyncservice.organization.organization import Organization
 from asyncservice.organization.values import Reference
 from asyncservice.storage.account import Storage
@@ -459,10 +459,3 @@ async def test_the_universities_are_imported_but_for_ten_long_names() -> None:
     assert (await story.do_all())[2] == "Import: 23945 rows read, 10 failed."
     file = await story.file()
     assert (file["totalcount"], file["successcount"], file["failurecount"]) == (23_945, 23_935, 10)
-
-
-def test_the_three_operations_take_the_same_data() -> None:
-    assert (
-        operation_data(UUID("6d0e5a52-0000-4000-8000-000000000001"))
-        == '{"ImportId": "6d0e5a52-0000-4000-8000-000000000001"}'
-    )

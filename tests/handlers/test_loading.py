@@ -1,11 +1,11 @@
 """A module in `handlers` is found and registers by itself."""
 
-import handlers
 from asyncservice.operations.operationtypes import OperationType
+from asyncservice.service import load_handlers
 
 
 def test_every_handler_registers_once_however_often_it_is_loaded() -> None:
-    assert handlers.load() is handlers.load()
+    assert load_handlers("handlers") is load_handlers("handlers")
     assert {OperationType.IMPORT_FILE_PARSE, OperationType.TRANSFORM_PARSE_DATA, OperationType.IMPORT} <= set(
-        handlers.load().types()
+        load_handlers("handlers").types()
     )

@@ -1,6 +1,5 @@
 """Makes an import ready for its three jobs: the import, its file, and the map between them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,14 +44,9 @@ class NewImport:
     importmap_id: UUID | None
 
     @property
-    def operation_data(self) -> str:
-        """The data of each of the three operations."""
-        return operation_data(self.import_id)
-
-
-def operation_data(import_id: UUID) -> str:
-    """Return the data that an operation of an import takes."""
-    return json.dumps({"ImportId": str(import_id)})
+    def operation_data(self) -> dict[str, str]:
+        """The input of each of the three operations."""
+        return {"ImportId": str(self.import_id)}
 
 
 async def create_import(

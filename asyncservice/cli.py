@@ -1,0 +1,341 @@
+"""The asyncservice command: run the service, submit operations, watch and control them."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+
+from asyncservice import devhost, display, storagechoice
+from asyncservice.client import AsyncServiceClient
+from asyncservice.operations.errors import AsyncServiceError
+from asyncservice.operations.hints import INBOX
+from asyncservice.operations.operationtypes import Family, OperationType
+from asyncservice.operations.record import AsyncOperation
+from asyncservice.operations.states import StateCode
+from asyncservice.organization.importing.service import IMPORT_OPERATIONS, create_import
+from asyncservice.organization.organization import Organization
+from asyncservice.settings import STORAGE_SETTING
+from asyncservice.storage.azure import StorageSettingsError
+from asyncservice.storage.errors import StorageError
+from asyncservice.storage.tables import Comparison
+from asyncservice.storagechoice import Running
+
+console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which storage account the command was told to use."""
+
+    connection_string: str | None
+    storage_port: int | None
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[AsyncServiceClient]:
+        """Open a client for the account."""
+        async with AsyncServiceClient(storagechoice.choose(self.connection_string, self.storage_port)) as client:
+            yield client
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="asyncservice")
+@click.option("--connection-string", help="The storage account; AzureWebJobsStorage or a running `up` without it.")
+@click.option("--storage-port", "account_port", type=int, help="The local emulator's blob port instead.")
+@click.pass_context
+def main(context: click.Context, connection_string: str | None, account_port: int | None) -> None:
+    """Run the asynchronous service, submit operations, watch and control them."""
+    context.obj = Choice(connection_string, account_port)
+
+
+def _run[T](work: Coroutine[Any, Any, T]) -> T:
+    """Run *work*; tell what went wrong in one sentence and leave with 1."""
+    try:
+        return asyncio.run(work)
+    except (AsyncServiceError, StorageSettingsError) as error:
+        raise click.ClickException(str(error)) from error
+    except StorageError as error:
+        raise click.ClickException(f"The storage does not answer as it should: {error}") from error
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@main.command()
+@click.option("--port", default=7071, show_default=True, help="Where the host serves HTTP; 0 for any free port.")
+@click.option("--storage-port", default=10000, show_default=True, help="Blob port of the emulator; queue +1, table +2.")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where the emulator keeps its data.")
+def up(port: int, storage_port: int, data: Path | None) -> None:
+    """Run the service here until Ctrl-C: the storage emulator, unless a connection string is set, and the host."""
+    sys.exit(_run(_up(port, storage_port, data)))
+
+
+async def _up(port: int, storage_port: int, data: Path | None) -> int:
+    if storagechoice.named_by_environment():
+        return await _serve(port, os.environ.get(STORAGE_SETTING, ""), {})
+    folder = data or storagechoice.app_folder() / storagechoice.STATE_FOLDER / "data"
+    try:
+        async with devhost.Azurite(port=storage_port, data=folder) as emulator:
+            return await _serve(port, emulator.connection_string, {STORAGE_SETTING: emulator.connection_string})
+    except devhost.HostError as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(port: int, connection_string: str, settings: dict[str, str]) -> int:
+    def ready(url: str) -> None:
+        if connection_string:
+            storagechoice.leave_note(Running(os.getpid(), url, connection_string))
+        print(f"ready {url}", flush=True)
+
+    try:
+        return await devhost.run(storagechoice.app_folder(), settings=settings, port=port, ready=ready)
+    finally:
+        storagechoice.take_note_away()
+
+
+def _data(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """Read --data: JSON, or @FILE."""
+    if value is None:
+        return None
+    try:
+        text = Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
+        data = json.loads(text)
+    except OSError as error:
+        raise click.BadParameter(f"{value[1:]} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise click.BadParameter(f'it is no JSON ({error}); write \'{{"key": "value"}}\' or @FILE.') from error
+    if not isinstance(data, dict):
+        raise click.BadParameter('it must be a JSON object, as in \'{"ImportId": "…"}\'.')
+    return data
+
+
+def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """Read a moment: RFC 3339; without a zone it is UTC."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no moment; write it like 2026-01-31T22:00:00Z.") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@main.command()
+@click.argument("operationtype", metavar="TYPE")
+@click.option("--data", callback=_data, help="The input: a JSON object, or @FILE.")
+@click.option("--name", help="A name for people.")
+@click.option("--postpone-until", callback=_moment, help="Not before this moment, as in 2026-01-31T22:00:00Z.")
+@click.option("--depends-on", "dependencytoken", help="A dependency token; its operations run one at a time.")
+@click.option("--recurrence", "recurrencepattern", help="Repeat by this rule, as in FREQ=DAILY;INTERVAL=2.")
+@click.option(
+    "--id", "asyncoperationid", type=click.UUID, help="The operation's id; the same id twice is one operation."
+)
+@click.option("--watch", "follow", is_flag=True, help="Stay and show its progress until it is completed.")
+@click.pass_obj
+def submit(choice: Choice, /, operationtype: str, data: dict[str, Any] | None, *, follow: bool, **members: Any) -> None:  # noqa: ANN401
+    """Submit one operation of TYPE (a number such as 13, or a label such as BulkDelete) and print its id."""
+    members["postponeuntil"] = members.pop("postpone_until")
+
+    async def work() -> AsyncOperation:
+        async with choice.client() as client:
+            operation = await client.submit(operationtype, data, **members)
+            print(operation.asyncoperationid, flush=True)
+            return await _watch(client, [operation.asyncoperationid]) if follow else operation
+
+    operation = _run(work())
+    if follow:
+        sys.exit(0 if operation.errorcode is None else 1)
+
+
+@main.group()
+def jobs() -> None:
+    """See and control operations (system jobs)."""
+
+
+@jobs.command("list")
+@click.option("--state", type=click.Choice([each.name.title() for each in StateCode], case_sensitive=False))
+@click.option("--type", "operationtype", help="Only operations of this type, by number or label.")
+@click.option("--limit", default=20, show_default=True, help="At most this many, the newest first.")
+@click.pass_obj
+def list_jobs(choice: Choice, state: str | None, operationtype: str | None, limit: int) -> None:
+    """List operations, the newest first."""
+    where = []
+    if state is not None:
+        where.append(Comparison("statecode", "eq", int(StateCode[state.upper()])))
+    if operationtype is not None:
+        kind = OperationType.parse(operationtype)
+        if kind is None:
+            raise click.BadParameter(f"{operationtype!r} is no operation type.", param_hint="--type")
+        where.append(Comparison("operationtype", "eq", int(kind)))
+
+    async def work() -> list[AsyncOperation]:
+        async with choice.client() as client:
+            return [operation async for operation in client.list(where=where, limit=limit)]
+
+    console.print(display.operations_table(_run(work())))
+
+
+@jobs.command()
+@click.argument("operation_id", type=click.UUID, metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+@click.pass_obj
+def show(choice: Choice, operation_id: UUID, as_json: bool) -> None:  # noqa: FBT001 - click passes flags so
+    """Show one operation with its history."""
+
+    async def work() -> None:
+        async with choice.client() as client:
+            operation, history = await client.get(operation_id), await client.history(operation_id)
+            if as_json:
+                print(json.dumps(display.as_plain(operation, history), indent=2, ensure_ascii=False))
+            else:
+                display.show_operation(console, operation, history)
+
+    _run(work())
+
+
+@jobs.command()
+@click.argument("operation_ids", type=click.UUID, metavar="[ID]...", nargs=-1)
+@click.pass_obj
+def watch(choice: Choice, operation_ids: tuple[UUID, ...]) -> None:
+    """Show live progress until the operations are completed; without an ID, of all that are not completed now."""
+
+    async def work() -> AsyncOperation | None:
+        async with choice.client() as client:
+            watched = list(operation_ids)
+            if not watched:
+                unfinished = [Comparison("statecode", "lt", int(StateCode.COMPLETED))]
+                watched = [each.asyncoperationid async for each in client.list(where=unfinished, limit=50)]
+            return await _watch(client, watched) if watched else None
+
+    if _run(work()) is None:
+        console.print("Nothing is under way.")
+
+
+async def _watch(client: AsyncServiceClient, operation_ids: list[UUID]) -> AsyncOperation:
+    """Show progress until all are completed; return the last one."""
+    with display.LiveProgress(console) as live:
+        done = await asyncio.gather(*(client.wait(each, seen=live.saw) for each in operation_ids))
+    return done[-1]
+
+
+def _action(name: str, describe: str) -> None:
+    """Add a command that does one thing to operations."""
+
+    @jobs.command(name, help=describe)
+    @click.argument("operation_ids", type=click.UUID, metavar="ID...", nargs=-1, required=True)
+    @click.pass_obj
+    def act(choice: Choice, operation_ids: tuple[UUID, ...]) -> None:
+        _run(_act_on_all(choice, operation_ids, lambda client, each: getattr(client, name)(each)))
+
+
+for _name, _help in {
+    "cancel": "Cancel for good; a running operation ends at its next checkpoint or heartbeat.",
+    "pause": "Stop running operations at their next checkpoint; `resume` lets them go on.",
+    "resume": "Make suspended operations ready to run.",
+    "retry": "Run failed operations again, from their last checkpoint.",
+    "delete": "Remove completed operations with all that belongs to them.",
+}.items():
+    _action(_name, _help)
+
+
+@jobs.command()
+@click.argument("operation_ids", type=click.UUID, metavar="ID...", nargs=-1, required=True)
+@click.option("--until", required=True, callback=_moment, help="The moment, as in 2026-01-31T22:00:00Z.")
+@click.pass_obj
+def postpone(choice: Choice, operation_ids: tuple[UUID, ...], until: datetime) -> None:
+    """Do not run operations before a moment; running ones are stopped first."""
+    _run(_act_on_all(choice, operation_ids, lambda client, each: client.postpone(each, until)))
+
+
+async def _act_on_all(
+    choice: Choice,
+    operation_ids: tuple[UUID, ...],
+    act: Callable[[AsyncServiceClient, UUID], Coroutine[Any, Any, AsyncOperation | None]],
+) -> None:
+    """Do it to each; say what came of it; fail at the end when any was refused."""
+    refused = 0
+    async with choice.client() as client:
+        for operation_id in operation_ids:
+            try:
+                operation = await act(client, operation_id)
+            except AsyncServiceError as error:
+                refused += 1
+                click.echo(f"{operation_id}  {error} ({error.code.hex})", err=True)
+            else:
+                print(f"{operation_id}  {operation.statuscode.label if operation else 'deleted'}")
+    if refused:
+        raise click.ClickException(f"{refused} of {len(operation_ids)} refused.")
+
+
+@main.group()
+def service() -> None:
+    """See how the service is."""
+
+
+@service.command()
+@click.pass_obj
+def status(choice: Choice) -> None:
+    """Say whether the storage answers, what waits in the queues, and which `up` is running here."""
+
+    async def work() -> None:
+        async with choice.client() as client:
+            await client.ping()
+            running = storagechoice.read_note()
+            console.print(f"storage: answers; host: {running.url if running else 'no `up` is running here'}")
+            names = [INBOX, *(family.queue_name for family in Family)]
+            lengths = await asyncio.gather(*(client.storage.queue(name).length() for name in names))
+            console.print(display.queues_table(dict(zip(names, lengths, strict=True))))
+
+    _run(work())
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--entity", required=True, help="Logical name of the table that gets the rows, such as account.")
+@click.option("--map", "pairs", multiple=True, metavar="COLUMN=ATTRIBUTE", help="Which column goes where; repeatable.")
+@click.pass_obj
+def import_file(choice: Choice, file: Path, entity: str, pairs: tuple[str, ...]) -> None:
+    """Import a CSV file: parse, transform, import, with progress. Columns map by name unless --map is given."""
+    columns = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(columns) != len(pairs):
+        raise click.BadParameter("write it as COLUMN=ATTRIBUTE, each column once.", param_hint="--map")
+
+    content = file.read_bytes()
+
+    async def work() -> list[AsyncOperation]:
+        async with choice.client() as client:
+            return await run_import(client, file.name, content, entity=entity, columns=columns or None)
+
+    done = _run(work())
+    console.print(display.results_table(done))
+    sys.exit(0 if all(operation.errorcode is None for operation in done) else 1)
+
+
+async def run_import(
+    client: AsyncServiceClient, name: str, content: bytes, *, entity: str, columns: dict[str, str] | None
+) -> list[AsyncOperation]:
+    """Make an import of a file's *content* and run its three operations, one after the other, with progress."""
+    made = await create_import(
+        Organization(client.storage),
+        name=name,
+        entity=entity,
+        content=content,
+        now=datetime.now(UTC),
+        columns=columns,
+        source=name,
+    )
+    done: list[AsyncOperation] = []
+    for kind in IMPORT_OPERATIONS:
+        submitted = await client.submit(int(kind), made.operation_data, name=f"{kind.label}: {name}")
+        done.append(await _watch(client, [submitted.asyncoperationid]))
+        if done[-1].errorcode is not None:
+            break
+    return done

@@ -1,0 +1,206 @@
+"""How the command line shows operations: tables, one operation in full, live progress."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.record import DATAVERSE_FIELDS, AsyncOperation
+from asyncservice.operations.states import StatusCode
+
+#: A sign and a colour for each status; the word always stands beside them.
+_SIGNS: Final = {
+    StatusCode.WAITING_FOR_RESOURCES: ("○", "cyan"),
+    StatusCode.WAITING: ("◷", "yellow"),
+    StatusCode.IN_PROGRESS: ("▶", "blue"),
+    StatusCode.PAUSING: ("▶", "yellow"),
+    StatusCode.CANCELING: ("▶", "yellow"),
+    StatusCode.SUCCEEDED: ("✔", "green"),
+    StatusCode.FAILED: ("✘", "red"),
+    StatusCode.CANCELED: ("■", "magenta"),
+}
+
+
+def status_text(status: StatusCode) -> Text:
+    """Return a status as people read it."""
+    sign, colour = _SIGNS[status]
+    return Text(f"{sign} {status.label}", style=colour)
+
+
+def type_label(operation: AsyncOperation) -> str:
+    """Return the operation's type as people read it."""
+    return operation.type.label if operation.type else f"type {operation.operationtype}"
+
+
+def operations_table(operations: Iterable[AsyncOperation], *, title: str = "System jobs") -> Table:
+    """Return a table with one line for each operation."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("asyncoperationid", "name", "type", "status", "created (UTC)", "progress"):
+        table.add_column(heading, no_wrap=heading == "asyncoperationid", overflow="fold")
+    for operation in operations:
+        table.add_row(
+            str(operation.asyncoperationid),
+            operation.name or "",
+            type_label(operation),
+            status_text(operation.statuscode),
+            _moment(operation.createdon),
+            progress_text(operation),
+        )
+    return table
+
+
+def results_table(operations: Sequence[AsyncOperation]) -> Table:
+    """Return a table of finished operations: what each did, and how long it took."""
+    table = Table(title="What was done", title_justify="left")
+    for heading in ("operation", "type", "status"):
+        table.add_column(heading)
+    for heading in ("rows", "failed", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("message", overflow="fold")
+    for operation in operations:
+        table.add_row(
+            operation.name or "",
+            type_label(operation),
+            status_text(operation.statuscode),
+            "" if operation.successcount is None else f"{operation.successcount:,}",
+            "" if operation.failurecount is None else f"{operation.failurecount:,}",
+            f"{operation.executiontimespan:.2f}",
+            operation.friendlymessage or operation.message or "",
+        )
+    return table
+
+
+def show_operation(console: Console, operation: AsyncOperation, history: Iterable[HistoryEntry]) -> None:
+    """Print everything an operator may want to know of one operation."""
+    table = Table(show_header=False, box=None, title=operation.label, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    facts: dict[str, object] = {
+        "asyncoperationid": operation.asyncoperationid,
+        "operationtype": f"{operation.operationtype} ({type_label(operation)})",
+        "statecode": f"{operation.statecode.value} ({operation.statecode.name.title()})",
+        "statuscode": f"{operation.statuscode.value} ({operation.statuscode.label})",
+        "createdon": _moment(operation.createdon),
+        "startedon": _moment(operation.startedon),
+        "completedon": _moment(operation.completedon),
+        "postponeuntil": _moment(operation.postponeuntil),
+        "executiontimespan": operation.executiontimespan,
+        "retrycount": operation.retrycount,
+        "recurrencepattern": operation.recurrencepattern,
+        "dependencytoken": operation.dependencytoken,
+        "hostid": operation.hostid,
+        "progress": progress_text(operation) or None,
+        "errorcode": None if operation.errorcode is None else f"{operation.errorcode & 0xFFFFFFFF:#010x}",
+        "friendlymessage": operation.friendlymessage,
+        "message": operation.message,
+        "data": operation.data,
+    }
+    for name, value in facts.items():
+        if value not in {None, ""}:
+            table.add_row(name, Text(str(value)))
+    console.print(table)
+    moves = Table(title="History", title_justify="left")
+    for heading in ("when (UTC)", "action", "status", "attempt", "host", "reason"):
+        moves.add_column(heading, overflow="fold")
+    for entry in history:
+        moves.add_row(
+            _moment(entry.on, seconds=False),
+            entry.action,
+            status_text(entry.status),
+            str(entry.attempt or ""),
+            entry.host or "",
+            Text(entry.reason or ""),
+        )
+    console.print(moves)
+
+
+def as_plain(operation: AsyncOperation, history: Iterable[HistoryEntry]) -> dict[str, object]:
+    """Return the record as JSON can write it: Dataverse's columns, then its history."""
+    plain: dict[str, object] = {"statecode": int(operation.statecode)}
+    for name in DATAVERSE_FIELDS:
+        value = getattr(operation, name)
+        if value is not None:
+            plain[name] = value if isinstance(value, bool | int | float) else str(value)
+    plain["history"] = [
+        {
+            "on": entry.on.isoformat(),
+            "action": entry.action,
+            "statuscode": int(entry.status),
+            "attempt": entry.attempt,
+            "host": entry.host,
+            "reason": entry.reason,
+        }
+        for entry in history
+    ]
+    return plain
+
+
+def queues_table(lengths: Mapping[str, int]) -> Table:
+    """Return a table of queues and how many messages each holds, hidden ones included."""
+    table = Table(title="Queues", title_justify="left")
+    table.add_column("queue")
+    table.add_column("messages", justify="right")
+    for name, length in lengths.items():
+        table.add_row(name, f"{length:,}")
+    return table
+
+
+def progress_text(operation: AsyncOperation) -> str:
+    """Return the operation's counters as people read them."""
+    if operation.successcount is None and operation.failurecount is None:
+        return ""
+    done = f"{operation.successcount or 0:,}"
+    if operation.totalcount:
+        done += f" of {operation.totalcount:,}"
+    return done + (f", {operation.failurecount:,} failed" if operation.failurecount else "")
+
+
+class LiveProgress:
+    """One bar for each operation that is watched. Use as a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._tasks: dict[object, object] = {}
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop drawing; the last state stays on the screen."""
+        self._progress.stop()
+
+    def saw(self, operation: AsyncOperation) -> None:
+        """Show the operation as it now is."""
+        key = operation.asyncoperationid
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(operation.label, total=None, status="")
+        done = (operation.successcount or 0) + (operation.failurecount or 0)
+        total = operation.totalcount or (max(done, 1) if operation.is_completed else None)
+        sign, colour = _SIGNS[operation.statuscode]
+        self._progress.update(
+            self._tasks[key],  # type: ignore[arg-type]
+            completed=total if operation.is_completed and operation.totalcount is None else done,
+            total=total,
+            status=f"[{colour}]{sign} {operation.statuscode.label}[/]",
+        )
+
+
+def _moment(moment: datetime | None, *, seconds: bool = True) -> str:
+    if moment is None:
+        return ""
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if seconds else moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
