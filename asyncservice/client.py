@@ -18,6 +18,7 @@ from uuid import UUID
 from asyncservice.operations import ids
 from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine
+from asyncservice.operations.errors import OperationNotFound
 from asyncservice.operations.handling import Registry
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.record import AsyncOperation, Stored
@@ -111,6 +112,13 @@ class AsyncServiceClient:
     async def get(self, operation_id: UUID) -> AsyncOperation:
         """Return the operation. Raises OperationNotFound."""
         return await self._control.get(operation_id)
+
+    async def find(self, operation_id: UUID) -> AsyncOperation | None:
+        """Return the operation, or None when there is none of that id."""
+        try:
+            return await self._control.get(operation_id)
+        except OperationNotFound:
+            return None
 
     async def history(self, operation_id: UUID) -> tuple[HistoryEntry, ...]:
         """Return every move of the operation, the oldest first. Raises OperationNotFound."""

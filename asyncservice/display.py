@@ -6,7 +6,7 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from asyncservice.operations.history import HistoryEntry
@@ -34,19 +34,21 @@ def status_text(status: StatusCode) -> Text:
 
 def type_label(operation: AsyncOperation) -> str:
     """Return the operation's type as people read it."""
-    return operation.type.label if operation.type else f"type {operation.operationtype}"
+    return operation.type.label if operation.type else "(none)"
 
 
 def operations_table(operations: Iterable[AsyncOperation], *, title: str = "System jobs") -> Table:
     """Return a table with one line for each operation."""
     table = Table(title=title, title_justify="left")
-    for heading in ("asyncoperationid", "name", "type", "status", "created (UTC)", "progress"):
-        table.add_column(heading, no_wrap=heading == "asyncoperationid", overflow="fold")
+    table.add_column("asyncoperationid", no_wrap=True, min_width=36)
+    table.add_column("name", no_wrap=True, overflow="ellipsis")
+    table.add_column("status", no_wrap=True)
+    table.add_column("created (UTC)", no_wrap=True, overflow="ellipsis")
+    table.add_column("progress", overflow="fold")
     for operation in operations:
         table.add_row(
             str(operation.asyncoperationid),
-            operation.name or "",
-            type_label(operation),
+            Text(operation.label),
             status_text(operation.statuscode),
             _moment(operation.createdon),
             progress_text(operation),
@@ -57,20 +59,19 @@ def operations_table(operations: Iterable[AsyncOperation], *, title: str = "Syst
 def results_table(operations: Sequence[AsyncOperation]) -> Table:
     """Return a table of finished operations: what each did, and how long it took."""
     table = Table(title="What was done", title_justify="left")
-    for heading in ("operation", "type", "status"):
-        table.add_column(heading)
+    table.add_column("type", overflow="fold")
+    table.add_column("status", no_wrap=True)
     for heading in ("rows", "failed", "seconds"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("message", overflow="fold")
     for operation in operations:
         table.add_row(
-            operation.name or "",
-            type_label(operation),
+            type_label(operation) if operation.type else operation.label,
             status_text(operation.statuscode),
             "" if operation.successcount is None else f"{operation.successcount:,}",
             "" if operation.failurecount is None else f"{operation.failurecount:,}",
             f"{operation.executiontimespan:.2f}",
-            operation.friendlymessage or operation.message or "",
+            Text((operation.message if operation.errorcode else operation.friendlymessage) or ""),
         )
     return table
 
@@ -166,12 +167,13 @@ class LiveProgress:
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=2, no_wrap=True)),
+            BarColumn(table_column=Column(ratio=1)),
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
             TimeElapsedColumn(),
             console=console,
+            expand=True,
         )
         self._tasks: dict[object, object] = {}
 
