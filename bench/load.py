@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Final
 
 from azure.storage.queue.aio import QueueClient
 
+from asyncservice.client import AsyncServiceClient
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import OperationType
 from bench.results import Round
@@ -103,10 +104,12 @@ _rounds = count(1)
 async def measure(stage: Stage, way: Way, operations: int) -> Round:
     """Have operations done and return how it went; raise when one of them did not succeed."""
     name = f"bench {next(_rounds)}: {way.name}"
-    start = stage.meter.mark()
-    began = datetime.now(UTC)
-    await way.submit(stage, name, operations)
-    waited = datetime.now(UTC)
+    # Each round is a client that has just started: its connections are fresh.
+    async with AsyncServiceClient.from_connection_string(stage.connection) as client:
+        start = stage.meter.mark()
+        began = datetime.now(UTC)
+        await way.submit(replace(stage, client=client), name, operations)
+        waited = datetime.now(UTC)
     outcome = await stage.completed(name, operations, start, WORKING)
     end = waited if way.waits else max(seen.written for seen in outcome.seen.values())
     return Round.of(outcome.span, operations=operations, seconds=(end - began).total_seconds(), working=WORKING)
