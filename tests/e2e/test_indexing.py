@@ -1,0 +1,117 @@
+"""What the language worker finds in the app: every function, every binding, and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.e2e.hosts import ROOT
+
+#: Loads the app through the worker's own library and tells what it was told. A process of its own: the library keeps
+#: the app in globals of its modules.
+INDEX = """
+import asyncio, json, pathlib, sys
+from asyncservice.devhost import worker
+
+found = {}
+read_function = worker.read_function
+
+def recorded(function_id, name, bindings):
+    assert name not in found, f"{name} is there twice"
+    found[name] = bindings
+    return read_function(function_id, name, bindings)
+
+worker.read_function = recorded
+
+async def index():
+    started = await worker.Worker.start(pathlib.Path(sys.argv[1]), {})
+    assert sorted(function.name for function in started.functions) == sorted(found)
+    await started.stop()
+
+asyncio.run(index())
+print(json.dumps(found))
+"""
+
+
+def a_queue_function(queue: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "direction": "IN",
+            "type": "queueTrigger",
+            "name": "message",
+            "queueName": queue,
+            "connection": "AzureWebJobsStorage",
+        }
+    ]
+
+
+def a_timer(schedule: str) -> list[dict[str, Any]]:
+    return [{"direction": "IN", "type": "timerTrigger", "name": "timer", "schedule": schedule}]
+
+
+EXPECTED = {
+    "run_system_events": a_queue_function("async-system-events"),
+    "run_workflows": a_queue_function("async-workflows"),
+    "run_execute_requests": a_queue_function("async-execute-requests"),
+    "run_email": a_queue_function("async-email"),
+    "run_imports": a_queue_function("async-imports"),
+    "run_campaigns": a_queue_function("async-campaigns"),
+    "run_duplicates": a_queue_function("async-duplicates"),
+    "run_bulk_deletes": a_queue_function("async-bulk-deletes"),
+    "run_roll_ups": a_queue_function("async-roll-ups"),
+    "run_maintenance": a_queue_function("async-maintenance"),
+    "accept": a_queue_function("async-operations"),
+    "sweep": a_timer("0 * * * * *"),
+    "retention": a_timer("0 30 2 * * *"),
+    "health": [
+        {
+            "direction": "IN",
+            "type": "httpTrigger",
+            "name": "request",
+            "methods": ["GET"],
+            "authLevel": "ANONYMOUS",
+            "route": "api/health",
+        },
+        {"direction": "OUT", "type": "http", "name": "$return"},
+    ],
+}
+
+
+def index(**settings: str) -> dict[str, list[dict[str, Any]]]:
+    """Index the app with these settings; return the bindings of each function, what is empty in them left out."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("ASYNCSERVICE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", INDEX, str(ROOT)],
+        cwd=ROOT,
+        env={**ours, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, list[dict[str, Any]]]:
+    return index()
+
+
+def test_the_functions_are_these(found: dict[str, list[dict[str, Any]]]) -> None:
+    assert sorted(found) == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_bindings_of_each_are_these(found: dict[str, list[dict[str, Any]]], name: str) -> None:
+    assert found[name] == EXPECTED[name]
+
+
+def test_the_schedules_are_settings() -> None:
+    found = index(ASYNCSERVICE_SWEEP_SCHEDULE="*/5 * * * * *", ASYNCSERVICE_RETENTION_SCHEDULE="0 0 4 * * *")
+    assert found["sweep"][0]["schedule"] == "*/5 * * * * *"
+    assert found["retention"][0]["schedule"] == "0 0 4 * * *"
