@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID
 
-from asyncservice.operations import ids
+from asyncservice.operations import ids, insertion
 from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import OperationNotFound
@@ -99,12 +99,15 @@ class AsyncServiceClient:
         now = engine.clock.now()
         requests = [each if isinstance(each, Submission) else Submission.of(**each) for each in submissions]
         # Ids made together share a partition in runs that fill a transaction; the runs spread over the partitions.
-        run = engine.store.batch_size([])
+        run = insertion.batch_size([])
         first = randbits(8)
+
+        def shard(index: int, token: str | None) -> int:
+            shards = engine.store.shards
+            return (first + index // run) % shards if token is None else ids.token_shard(token, shards)
+
         operations = [
-            request.operation(
-                now=now, new_id=ids.new_id(now, randbits, shard=(first + index // run) % engine.store.shards)
-            )
+            request.operation(now=now, new_id=ids.new_id(now, randbits, shard=shard(index, request.dependencytoken)))
             for index, request in enumerate(requests)
         ]
         return [stored.operation for stored in await engine.submit_many(operations)]

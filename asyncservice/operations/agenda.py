@@ -119,7 +119,7 @@ async def _recover(engine: Engine, stored: Stored, now: datetime) -> Repair:
         taken_back.operation.statuscode.label,
         extra={"action": "recover", "asyncoperationid": str(stored.operation.asyncoperationid)},
     )
-    await engine.hint(taken_back.operation)
+    await engine.follow_up(taken_back)
     return Repair.RECOVERED
 
 

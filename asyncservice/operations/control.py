@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from asyncservice.operations import lifecycle, states
+from asyncservice.operations import lifecycle, removal, states
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import ChangedMeanwhile, OperationNotFound
 from asyncservice.operations.record import AsyncOperation, Stored
@@ -47,7 +47,7 @@ class Control:
             stored = await self._read(operation_id)
             states.target(Action.DELETE, stored.operation.statuscode)
             try:
-                await self._engine.store.delete(stored)
+                await removal.delete_many(self._engine.store, [stored])
             except ChangedMeanwhile:
                 continue
             return
@@ -69,6 +69,5 @@ class Control:
                 written = await self._engine.store.replace(stored, after, now=now)
             except ChangedMeanwhile:
                 continue
-            if not written.operation.is_locked:
-                await self._engine.hint(written.operation)
+            await self._engine.follow_up(written)
             return written.operation

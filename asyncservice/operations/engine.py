@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from asyncservice.operations import hints, lifecycle, outcomes
+from asyncservice.operations import hints, insertion, lifecycle, outcomes
 from asyncservice.operations.attempt import Attempt, Stopped
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.errors import ChangedMeanwhile, ErrorCode, LeaseLost
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.hints import Hints
-from asyncservice.operations.ids import Place, partition_of
+from asyncservice.operations.ids import Place
 from asyncservice.operations.lifecycle import AgendaPolicy, Readiness
 from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.outcomes import Change
@@ -102,17 +102,18 @@ class Engine:
         least. Each transaction is all or nothing; the call as a whole is safe to repeat.
         """
         drafts = [lifecycle.created(check(operation)) for operation in operations]
-        by_partition: dict[str, list[AsyncOperation]] = {}
+        groups: dict[tuple[str, bool], list[AsyncOperation]] = {}
         for draft in drafts:
-            by_partition.setdefault(partition_of(draft.asyncoperationid, self.store.shards), []).append(draft)
+            key = self.store.place(draft).partition, draft.dependencytoken is None
+            groups.setdefault(key, []).append(draft)
         stored: dict[UUID, Stored] = {}
-        for group in by_partition.values():
-            size = self.store.batch_size([draft.asyncoperationid for draft in group])
+        for group in groups.values():
+            size = insertion.batch_size(group)
             for start in range(0, len(group), size):
                 unique = {draft.asyncoperationid: draft for draft in group[start : start + size]}
-                results = await self.store.insert_many(list(unique.values()))
-                stored |= {each.operation.asyncoperationid: each for each, _ in results}
-                await self._hint_all([each.operation for each, new in results if new])
+                results = await insertion.insert_many(self.store, list(unique.values()))
+                stored |= {each.stored.operation.asyncoperationid: each.stored for each in results}
+                await self._hint_all([each.stored.operation for each in results if each.new])
         return [stored[draft.asyncoperationid] for draft in drafts]
 
     # Run --------------------------------------------------------------------------------------------------------------
@@ -157,7 +158,9 @@ class Engine:
             attempt.leave()
 
     async def hint(self, operation: AsyncOperation) -> None:
-        """Tell a host to look at the operation when it is due. Nothing to send for one that only a person can move."""
+        """Tell a host to look at the operation when it is due. Nothing to send for one that waits for somebody."""
+        if operation.blockedby is not None:
+            return
         now = self.clock.now()
         if operation.statecode is StateCode.READY:
             await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now)
@@ -234,14 +237,20 @@ class Engine:
             operation.statuscode.label,
             extra={"action": "settle", "asyncoperationid": str(operation.asyncoperationid)},
         )
-        await self.hint(operation)
+        await self.follow_up(stored)
+
+    async def follow_up(self, stored: Stored) -> None:
+        """Send the hints that a change calls for: for the operation, and for the one that it released."""
+        await self.hint(stored.operation)
+        if stored.released is not None:
+            await self.hint(stored.released)
 
     async def _hint_all(self, operations: Sequence[AsyncOperation]) -> None:
         """Send hints for new operations, several to a message where they are due at once."""
         now = self.clock.now()
         ready: dict[Family, list[Place]] = {}
         for operation in operations:
-            if operation.statecode is StateCode.READY:
+            if operation.statecode is StateCode.READY and operation.blockedby is None:
                 ready.setdefault(hints.family_of(operation), []).append(self.store.place(operation))
             else:
                 await self.hint(operation)

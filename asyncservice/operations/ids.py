@@ -2,8 +2,9 @@
 
 Ids that we make, and any other UUID of version 7, carry their time of creation: the row key is that time inverted,
 so that the newest operation comes first in a scan, and a look-up by id is one point read. Other ids (a caller's own)
-carry no time: their record gets the same kind of key from its createdon, and an alias row, keyed by the id and
-written in the same transaction, says which. The alias also makes the second insert of the same id fail.
+carry no time: their record gets the same kind of key from its createdon, and an alias row, keyed by the id, says
+which. The alias also makes the second insert of the same id fail. Operations of one dependency token stand in one
+partition, the token's; where that is not the id's own, an alias there says so too.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 from zlib import crc32
+
+from asyncservice.storage.tables import Row, Value
 
 _VERSION_7: Final = 7
 _MILLISECONDS: Final = 0xFFFF_FFFF_FFFF
@@ -59,24 +62,62 @@ def partition_name(shard: int) -> str:
     return f"{shard:02x}"
 
 
+def token_shard(token: str, shards: int) -> int:
+    """Return the shard that operations of a dependency token share."""
+    return crc32(token.encode()) % shards
+
+
 def known_place(operation_id: UUID, shards: int) -> Place | None:
-    """Return where the record of that id stands, or None when only its alias row knows."""
+    """Return where to look for the record of that id, or None when only its alias row knows."""
     if operation_id.version != _VERSION_7:
         return None
-    inverted = _MILLISECONDS - (operation_id.int >> 80)
-    return Place(partition_of(operation_id, shards), f"{RECORD}{inverted:012x}{operation_id.hex[12:]}")
+    return Place(partition_of(operation_id, shards), record_key(operation_id, None))
 
 
-def place_of(operation_id: UUID, shards: int, createdon: datetime) -> Place:
-    """Return where the record of that id and time of creation stands."""
-    inverted = _MILLISECONDS - round(createdon.timestamp() * 1000)
-    own = Place(partition_of(operation_id, shards), f"{RECORD}{inverted:012x}{operation_id.hex}")
-    return known_place(operation_id, shards) or own
+def record_key(operation_id: UUID, createdon: datetime | None) -> str:
+    """Return the key of the record of that id; *createdon* counts for ids that carry no time."""
+    if operation_id.version == _VERSION_7:
+        return f"{RECORD}{_MILLISECONDS - (operation_id.int >> 80):012x}{operation_id.hex[12:]}"
+    if createdon is None:
+        raise ValueError(f"{operation_id} carries no time.")
+    return f"{RECORD}{_MILLISECONDS - round(createdon.timestamp() * 1000):012x}{operation_id.hex}"
 
 
-def alias_of(operation_id: UUID) -> str | None:
-    """Return the key of the alias row, or None for an id that needs none."""
-    return None if operation_id.version == _VERSION_7 else ALIAS + operation_id.hex
+def place_of(operation_id: UUID, shards: int, createdon: datetime, token: str | None = None) -> Place:
+    """Return where the record of that id, time of creation and dependency token stands."""
+    own = partition_of(operation_id, shards)
+    partition = own if token is None else partition_name(token_shard(token, shards))
+    return Place(partition, record_key(operation_id, createdon))
+
+
+def alias_key(operation_id: UUID) -> str:
+    """Return the key, in the id's own partition, of the row that says where the record stands.
+
+    For an id that carries no time it has a key of its own. For one that does, the record's own key is taken: the
+    row is needed only where a dependency token keeps the record elsewhere, and no second record of that id can then
+    be made in its own partition.
+    """
+    return record_key(operation_id, None) if operation_id.version == _VERSION_7 else ALIAS + operation_id.hex
+
+
+def alias_row(place: Place, createdon: datetime) -> dict[str, Value]:
+    """Return what an alias row says: where the record stands."""
+    return {"partition": place.partition, "record": place.key, "createdon": createdon}
+
+
+def is_alias(row: Row) -> bool:
+    """Whether a row says where a record stands instead of being one."""
+    return "record" in row.values
+
+
+def place_in(alias: Row) -> Place:
+    """Return the place that an alias row names."""
+    return Place(str(alias.values["partition"]), str(alias.values["record"]))
+
+
+def needs_alias(operation_id: UUID, place: Place, shards: int) -> bool:
+    """Whether a record at *place* cannot be found by its id alone."""
+    return operation_id.version != _VERSION_7 or place.partition != partition_of(operation_id, shards)
 
 
 def created_before(moment: datetime) -> str:

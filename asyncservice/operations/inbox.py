@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from asyncservice.operations import ids, lifecycle
+from asyncservice.operations import ids, insertion, lifecycle
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import InvalidOperation
+from asyncservice.operations.insertion import Inserted
 from asyncservice.operations.record import Stored, check
 from asyncservice.operations.submission import Submission, refused
 
@@ -50,17 +51,16 @@ def decode(body: bytes) -> str:
 async def _refuse(engine: Engine, text: str, reason: str, derived: UUID, sent: datetime) -> Stored:
     log.warning("A message on the inbox queue was refused: %s", reason, extra={"action": "refuse"})
 
-    async def write(operation_id: UUID) -> tuple[Stored, bool]:
+    async def write(operation_id: UUID) -> Inserted:
         record = refused(text, reason, now=sent, operation_id=operation_id)
-        return await engine.store.insert(lifecycle.created(record, reason=reason))
+        return await insertion.insert(engine.store, lifecycle.created(record, reason=reason))
 
     if own_id := _own_id(text):
-        stored, new = await write(own_id)
-        if new or stored.operation.data == text:
-            return stored
+        written = await write(own_id)
+        if written.new or written.stored.operation.data == text:
+            return written.stored
         # The id belongs to an operation that was understood; the refusal gets a record of its own.
-    stored, _ = await write(derived)
-    return stored
+    return (await write(derived)).stored
 
 
 def _own_id(text: str) -> UUID | None:

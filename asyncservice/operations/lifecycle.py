@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final
+from uuid import UUID
 
 from asyncservice.operations import recurrence
 from asyncservice.operations.errors import ErrorCode, InvalidOperation, StateChangeRefused
@@ -33,7 +34,7 @@ class Readiness(Enum):
     CLAIMABLE = auto()
     """Run it: it is Ready, due, or its last attempt's lease has run out."""
     NOT_YET = auto()
-    """It waits for a moment, an event or a person."""
+    """It waits for a moment, an event, a person, or the operation before it in its token's line."""
     HELD = auto()
     """Another attempt holds a live lease."""
     FINISHED = auto()
@@ -46,6 +47,8 @@ def readiness(operation: AsyncOperation, now: datetime) -> Readiness:
         return Readiness.FINISHED
     if operation.is_locked:
         return Readiness.CLAIMABLE if has_expired(operation, now) else Readiness.HELD
+    if operation.blockedby is not None:
+        return Readiness.NOT_YET
     if operation.statecode is StateCode.SUSPENDED:
         due = operation.postponeuntil is not None and operation.postponeuntil <= now
         return Readiness.CLAIMABLE if due else Readiness.NOT_YET
@@ -232,6 +235,23 @@ def tried_later(operation: AsyncOperation, *, now: datetime, due: datetime, code
     )
 
 
+def moved_up(operation: AsyncOperation, *, now: datetime, blockedby: UUID | None) -> AsyncOperation:
+    """Let the operation wait for *blockedby*, now that the one before it has left the line of their token."""
+    ready = blockedby is None and operation.statecode is StateCode.READY
+    return replace(
+        operation,
+        blockedby=blockedby,
+        readyon=now if ready else operation.readyon,
+        friendlymessage=None if blockedby is None else waits_for(blockedby),
+        version=operation.version + 1,
+    )
+
+
+def waits_for(blockedby: UUID) -> str:
+    """Return what an operation says of itself while another of its token is before it."""
+    return f"Waits for operation {blockedby}, which has the same dependency token and was submitted before."
+
+
 # What people and clients ask for --------------------------------------------------------------------------------------
 
 
@@ -292,6 +312,8 @@ class AgendaPolicy:
             return None
         if operation.is_locked:
             return operation.leaseuntil or now
+        if operation.blockedby is not None:
+            return NEVER
         if operation.statecode is StateCode.READY:
             return (operation.readyon or now) + self.hint_grace
         if operation.postponeuntil is None:

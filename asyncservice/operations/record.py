@@ -101,6 +101,10 @@ class AsyncOperation:
     deaths: int = 0
     #: When it last became Ready.
     readyon: datetime | None = None
+    #: Its place in the line of its dependency token; None when it has none or has left it.
+    tokennumber: int | None = None
+    #: The operation before it in that line; it may run when there is none.
+    blockedby: UUID | None = None
     #: Where the next slice begins, as JSON.
     checkpoint: str | None = None
     successcount: int | None = None
@@ -135,6 +139,20 @@ class AsyncOperation:
         return OperationType.parse(self.operationtype)
 
     @property
+    def waitreason(self) -> str | None:
+        """What an operation that is not running waits for, for machines to read; None when it waits for nothing.
+
+        `resources`, `time`, `token` (blockedby names the operation), `event` or `person`.
+        """
+        if self.statecode is StateCode.READY:
+            return "resources" if self.blockedby is None else "token"
+        if self.statecode is not StateCode.SUSPENDED:
+            return None
+        if self.iswaitingforevent:
+            return "event"
+        return "person" if self.postponeuntil is None else "time"
+
+    @property
     def label(self) -> str:
         """A short name for logs and people."""
         return self.name or (self.type.label if self.type else f"operation type {self.operationtype}")
@@ -152,6 +170,11 @@ def check(operation: AsyncOperation) -> AsyncOperation:
         raise InvalidOperation(
             f"operationtype {operation.operationtype} is no operation type of Dataverse.",
             code=ErrorCode.TYPE_NOT_RECOGNIZED,
+        )
+    if operation.dependencytoken is not None and operation.recurrencepattern is not None:
+        raise InvalidOperation(
+            "A recurring operation cannot have a dependencytoken: it is never completed, so it would hold back the "
+            "others for ever. Leave out dependencytoken or recurrencepattern."
         )
     return operation
 
@@ -182,3 +205,5 @@ class Stored:
     spilled: Mapping[str, str] = field(default_factory=dict)
     #: Names the write that made this version, where it was read.
     write_id: str = field(default="", compare=False)
+    #: The operation that moved up because this one left the line of their dependency token.
+    released: "AsyncOperation | None" = field(default=None, compare=False)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from asyncservice.operations import removal
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.record import Stored
@@ -68,7 +69,7 @@ async def purge(engine: Engine, retention: Retention, *, budget: timedelta) -> i
 async def _delete(engine: Engine, batch: list[Stored]) -> int:
     """Delete a batch; what somebody changed meanwhile is left for the next time."""
     try:
-        await engine.store.delete_many(batch)
+        await removal.delete_many(engine.store, batch)
     except ChangedMeanwhile:
         return sum([await _delete(engine, [each]) for each in batch]) if len(batch) > 1 else 0
     return len(batch)

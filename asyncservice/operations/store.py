@@ -1,4 +1,4 @@
-"""Where operations are kept: records, their agenda rows, aliases and archived history, in one sharded table.
+"""Where operations are kept: records, their agenda rows and archived history, in one sharded table.
 
 Every change is one entity group transaction, conditional on the version that was read. The agenda row moves in the
 same transaction, so that no moment passes in which nobody would look at an unfinished operation.
@@ -12,16 +12,16 @@ from secrets import token_hex
 from typing import Any, Final
 from uuid import UUID
 
-from asyncservice.operations import codec, history, ids
+from asyncservice.operations import codec, history, ids, lifecycle, tokens
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
 from asyncservice.operations.lifecycle import AgendaPolicy
 from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.tokens import Tokens
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import RowConflict, StorageRefused, StorageUnavailable
 from asyncservice.storage.tables import (
-    MAX_WRITES,
     Comparison,
     Delete,
     Insert,
@@ -54,8 +54,9 @@ class OperationStore:
     """The operations of one account. `open` first: it reads, or at the first start decides, the number of shards."""
 
     def __init__(self, storage: Storage, *, agenda: AgendaPolicy | None = None) -> None:
-        self._table: Table = storage.table(TABLE)
-        self._payloads = storage.blobs(PAYLOADS)
+        self.table: Table = storage.table(TABLE)
+        self.payloads = storage.blobs(PAYLOADS)
+        self.lines = Tokens(self.table)
         self.agenda = agenda or AgendaPolicy()
         self._shards: int | None = None
 
@@ -75,103 +76,83 @@ class OperationStore:
         """
         layout = await self._layout()
         if layout is None or layout["format"] < FORMAT:
-            await self._table.create()
-            await self._payloads.create()
+            await self.table.create()
+            await self.payloads.create()
             if prepare is not None:
                 await prepare()
             if layout is None:
                 with suppress(RowConflict):  # Another process was faster; what it decided is read below.
-                    await self._table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], {"shards": shards, "format": FORMAT})])
+                    await self.table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], {"shards": shards, "format": FORMAT})])
             else:
-                await self._table.commit(_LAYOUT[0], [Put(_LAYOUT[1], layout | {"format": FORMAT})])
+                await self.table.commit(_LAYOUT[0], [Put(_LAYOUT[1], layout | {"format": FORMAT})])
             layout = await self._layout()
         self._shards = shards if layout is None else layout["shards"]
 
     async def _layout(self) -> dict[str, int] | None:
         """Return what was decided at the very first start, or None before it."""
         try:
-            row = await self._table.read(*_LAYOUT)
+            row = await self.table.read(*_LAYOUT)
         except StorageRefused:  # There is no table yet.
             return None
         return None if row is None else {name: int(str(value)) for name, value in row.values.items()}
 
     async def ping(self) -> None:
         """Make one cheap request, to see whether the storage answers."""
-        await self._table.read(*_LAYOUT)
+        await self.table.read(*_LAYOUT)
 
-    async def insert(self, operation: AsyncOperation) -> tuple[Stored, bool]:
-        """Write a new operation, with its agenda row; return it and True, or the one of that id and False."""
-        [result] = await self.insert_many([operation])
-        return result
+    async def read(self, operation_id: UUID) -> Stored | None:
+        """Return the operation, or None. One request; two when its id alone does not say where it stands."""
+        known = ids.known_place(operation_id, self.shards)
+        home = ids.partition_of(operation_id, self.shards)
+        row = await self.table.read(home, ids.alias_key(operation_id))
+        if row is None:
+            return None
+        if known is not None and not ids.is_alias(row):
+            return stored_from(row)
+        return await self.read_place(ids.place_in(row))
 
-    async def insert_many(self, operations: Sequence[AsyncOperation]) -> list[tuple[Stored, bool]]:
-        """Write new operations of one partition in one transaction, each with its agenda row.
-
-        Returns for each the stored record and whether it was written now. Ids that exist already do not keep the
-        others from being written. At most `batch_size` operations.
-        """
-        drafts = [await self._draft(operation) for operation in operations]
-        partition = drafts[0].place.partition
-        results: dict[UUID, tuple[Stored, bool]] = {}
-        while drafts:
-            try:
-                etags = iter(await self._table.commit(partition, [each for draft in drafts for each in draft.writes]))
-            except RowConflict as conflict:
-                known = next(draft for draft in drafts if any(each.key == conflict.key for each in draft.writes))
-                existing = await self.read(known.stored.operation.asyncoperationid)
-                if existing is None:  # It was deleted between our insert and our look.
-                    continue
-                results[known.stored.operation.asyncoperationid] = existing, self._is_ours(existing, known)
-                drafts.remove(known)
-            except StorageUnavailable:
-                # One transaction: if the first was written, all were.
-                first = await self.read(drafts[0].stored.operation.asyncoperationid)
-                if first is None or not self._is_ours(first, drafts[0]):
-                    raise
-                etags = iter(())
-                for draft in drafts:
-                    written = await self.read(draft.stored.operation.asyncoperationid)
-                    if written is not None:
-                        results[draft.stored.operation.asyncoperationid] = written, True
-                break
-            else:
-                for draft in drafts:
-                    mine = [next(etags) for _ in draft.writes]
-                    stored = replace(draft.stored, etag=mine[0])
-                    results[stored.operation.asyncoperationid] = stored, True
-                break
-        return [results[operation.asyncoperationid] for operation in operations]
-
-    @staticmethod
-    def batch_size(operation_ids: Sequence[UUID]) -> int:
-        """Return how many of these operations fit one transaction."""
-        rows = 3 if any(ids.alias_of(each) for each in operation_ids) else 2
-        return MAX_WRITES // rows
-
-    async def read(self, operation_id: UUID, place: Place | None = None) -> Stored | None:
-        """Return the operation, or None. One request; two for a caller's own id whose *place* is not given."""
-        place = place or ids.known_place(operation_id, self.shards)
-        if place is None:
-            partition = ids.partition_of(operation_id, self.shards)
-            alias = await self._table.read(partition, ids.ALIAS + operation_id.hex)
-            if alias is None:
-                return None
-            place = Place(partition, str(alias.values["record"]))
-        row = await self._table.read(place.partition, place.key)
-        return None if row is None else _stored(row)
+    async def read_place(self, place: Place) -> Stored | None:
+        """Return the operation at *place*, or None. One request."""
+        row = await self.table.read(place.partition, place.key)
+        return None if row is None else stored_from(row)
 
     def place(self, operation: AsyncOperation) -> Place:
         """Return where *operation* stands."""
-        return ids.place_of(operation.asyncoperationid, self.shards, operation.createdon)
+        return ids.place_of(
+            operation.asyncoperationid, self.shards, operation.createdon, token=operation.dependencytoken
+        )
 
     async def replace(
         self, before: Stored, after: AsyncOperation, *, now: datetime, look_again: datetime | None = None
     ) -> Stored:
         """Write *after* in the place of the version that was read, moving its agenda row with it.
 
-        *look_again* is when the sweep, having just looked, wants to look next; without it the agenda's rules say.
-        Raises ChangedMeanwhile when somebody else wrote first. A write whose answer was lost is recognised.
+        An operation with a dependency token leaves its line in the same transaction when it is completed, and joins
+        it again when it is reopened; the one that may run next is returned as `released`. *look_again* is when the
+        sweep, having just looked, wants to look next; without it the agenda's rules say. Raises ChangedMeanwhile
+        when somebody else wrote first. A write whose answer was lost is recognised.
         """
+        place = self.place(after)
+        while True:
+            line = await self._line_changes(before.operation, after, place, now)
+            change = await self.prepare(before, line.operation, now=now, look_again=look_again)
+            try:
+                etags = await self.table.commit(place.partition, [*change.writes, *line.writes])
+            except (RowConflict, StorageUnavailable) as error:
+                row = await self.table.read(place.partition, place.key)
+                if row is not None and row.values.get(codec.WRITE_ID) == change.write_id:
+                    return replace(change.stored, etag=row.etag, released=line.released)
+                if isinstance(error, StorageUnavailable):
+                    raise
+                if line.writes and row is not None and row.etag == before.etag:
+                    continue  # The line changed under us, not the operation.
+                raise ChangedMeanwhile(after.asyncoperationid) from error
+            return replace(change.stored, etag=etags[0], released=line.released)
+
+    async def prepare(
+        self, before: Stored, after: AsyncOperation, *, now: datetime, look_again: datetime | None = None
+    ) -> "Change":
+        """Return the writes that put *after* in the place of *before*, its own row first; long texts are kept now."""
         place = self.place(after)
         due = look_again or self.agenda.due(after, now)
         writes: list[Write] = []
@@ -188,55 +169,55 @@ class OperationStore:
             number = after.archivedhistory
             writes.append(Put(ids.history_key(place, number), {"entries": history.write(archived)}))
             after = replace(after, history=kept, archivedhistory=number + 1)
-        spilled = await self._spill(after, before.spilled)
+        spilled = await self.spill(after, before.spilled)
         after = replace(after, haspayloads=after.haspayloads or bool(spilled))
         write_id = token_hex(8)
-        values = codec.to_row(after, spilled=spilled)
-        values[codec.WRITE_ID] = write_id
-        try:
-            etags = await self._table.commit(place.partition, [Replace(place.key, values, before.etag), *writes])
-        except (RowConflict, StorageUnavailable) as error:
-            row = await self._table.read(place.partition, place.key)
-            if row is not None and row.values.get(codec.WRITE_ID) == write_id:
-                return Stored(after, row.etag, spilled, write_id)
-            if isinstance(error, StorageUnavailable):
-                raise
-            raise ChangedMeanwhile(after.asyncoperationid) from error
-        return Stored(after, etags[0], spilled)
+        values = codec.to_row(after, spilled=spilled) | {codec.WRITE_ID: write_id}
+        return Change(
+            Stored(after, "", spilled, write_id), [Replace(place.key, values, before.etag), *writes], write_id
+        )
+
+    async def _line_changes(
+        self, before: AsyncOperation, after: AsyncOperation, place: Place, now: datetime
+    ) -> "_LineChange":
+        """Return what a change of an operation does to the line of its token: nothing, join, or leave."""
+        token = after.dependencytoken
+        if token is None or before.is_completed == after.is_completed:
+            return _LineChange(after)
+        if before.is_completed:
+            joined, line = tokens.behind(after, await self.lines.line(place.partition, token))
+            return _LineChange(joined, [line.write(), tokens.membership(joined, place.key)])
+        departure = await self.lines.departure(place.partition, before)
+        left = replace(after, tokennumber=None, blockedby=None)
+        if departure.successor is None:
+            return _LineChange(left, departure.writes)
+        successor = await self.read_place(Place(place.partition, departure.successor))
+        if successor is None:
+            return _LineChange(left, departure.writes)
+        freed = lifecycle.moved_up(successor.operation, now=now, blockedby=before.blockedby)
+        change = await self.prepare(successor, freed, now=now)
+        return _LineChange(left, [*departure.writes, *change.writes], change.stored.operation)
 
     def is_current(self, stored: Stored, row: AgendaRow) -> bool:
         """Whether *row* is the agenda row that the record itself names."""
         moment = stored.operation.agendaon
         return moment is not None and ids.agenda_key(moment, row.place) == row.key
 
+    async def forget_alias(self, operation_id: UUID) -> None:
+        """Remove the row, in the id's own partition, that says where its record stands; none is no error."""
+        home = ids.partition_of(operation_id, self.shards)
+        key = ids.alias_key(operation_id)
+        row = await self.table.read(home, key)
+        if row is not None and ids.is_alias(row):
+            with suppress(RowConflict):
+                await self.table.commit(home, [Delete(key, row.etag)])
+
     async def drop_agenda_row(self, row: AgendaRow) -> None:
         """Remove an agenda row that no record names any more."""
         try:
-            await self._table.commit(row.place.partition, [Delete(row.key)])
+            await self.table.commit(row.place.partition, [Delete(row.key)])
         except RowConflict:
             return  # Another host's sweep removed it first.
-
-    async def delete(self, stored: Stored) -> None:
-        """Remove an operation and all that belongs to it; see `delete_many`."""
-        await self.delete_many([stored])
-
-    async def delete_many(self, batch: Sequence[Stored]) -> None:
-        """Remove operations of one partition, and all that belongs to them, in as few transactions as can be.
-
-        Blobs go first: a crash in between leaves a record that can be deleted again, never a blob nobody knows. One
-        that is gone already is no error. Raises ChangedMeanwhile when somebody wrote one of them first; the others
-        of its transaction then stay.
-        """
-        writes: list[Write] = []
-        for stored in batch:
-            await self._delete_payloads(stored.operation)
-            rows = self._rows_of(stored)
-            if len(writes) + len(rows) > MAX_WRITES:
-                await self._delete_rows(batch, writes)
-                writes = []
-            writes += rows
-        if writes:
-            await self._delete_rows(batch, writes)
 
     async def load(self, stored: Stored) -> Stored:
         """Return the operation with every long text brought in from its blob."""
@@ -244,22 +225,17 @@ class OperationStore:
             return stored
         texts: dict[str, Any] = {}
         for column, blob in stored.spilled.items():
-            content = await self._payloads.read(blob)
+            content = await self.payloads.read(blob)
             texts[column] = None if content is None else content.decode()
         return replace(stored, operation=replace(stored.operation, **texts))
 
     async def due(self, shard: int, now: datetime, *, limit: int | None = None) -> AsyncIterator[AgendaRow]:
         """Yield the agenda rows of a partition that are due, the oldest first."""
         partition = ids.partition_name(shard)
-        rows = self._table.scan(partition, start=ids.AGENDA, end=ids.agenda_until(now), select=(), limit=limit)
+        rows = self.table.scan(partition, start=ids.AGENDA, end=ids.agenda_until(now), select=(), limit=limit)
         async for row in rows:
             place = Place(partition, ids.agenda_record_key(row.key))
             yield AgendaRow(place, row.key, ids.agenda_moment(row.key))
-
-    async def read_place(self, place: Place) -> Stored | None:
-        """Return the operation at *place*, or None."""
-        row = await self._table.read(place.partition, place.key)
-        return None if row is None else _stored(row)
 
     async def scan(
         self,
@@ -272,11 +248,12 @@ class OperationStore:
     ) -> AsyncIterator[Stored]:
         """Yield the operations of a partition, the newest first; *start* continues at a record key."""
         first = start or (ids.RECORD if created_before is None else ids.created_before(created_before))
-        rows = self._table.scan(
+        rows = self.table.scan(
             ids.partition_name(shard), start=first, end=prefix_end(ids.RECORD), where=where, limit=limit
         )
         async for row in rows:
-            yield _stored(row)
+            if not ids.is_alias(row):
+                yield stored_from(row)
 
     async def history(self, stored: Stored) -> tuple[HistoryEntry, ...]:
         """Return the whole history, archived entries included."""
@@ -288,85 +265,42 @@ class OperationStore:
         last = ids.history_key(place, operation.archivedhistory)
         archived = [
             entry
-            async for row in self._table.scan(place.partition, start=first, end=last)
+            async for row in self.table.scan(place.partition, start=first, end=last)
             for entry in history.read(str(row.values["entries"]))
         ]
         return (*archived, *operation.history)
 
-    async def _delete_payloads(self, operation: AsyncOperation) -> None:
-        if operation.haspayloads:
-            async for blob in self._payloads.names(f"{operation.asyncoperationid}/"):
-                await self._payloads.delete(blob)
-
-    def _rows_of(self, stored: Stored) -> list[Write]:
-        """Return the deletions that remove an operation, its record first."""
-        operation = stored.operation
-        place = self.place(operation)
-        writes: list[Write] = [Delete(place.key, stored.etag)]
-        if alias := ids.alias_of(operation.asyncoperationid):
-            writes.append(Delete(alias))
-        if operation.agendaon is not None:
-            writes.append(Delete(ids.agenda_key(operation.agendaon, place)))
-        writes += [Delete(ids.history_key(place, number)) for number in range(operation.archivedhistory)]
-        return writes
-
-    async def _delete_rows(self, batch: Sequence[Stored], writes: list[Write]) -> None:
-        """Commit deletions, leaving out records that are gone already with all their rows."""
-        partition = self.place(batch[0].operation).partition
-        while writes:
-            try:
-                await self._table.commit(partition, writes)
-            except RowConflict as conflict:
-                loser = next(each for each in batch if any(row.key == conflict.key for row in self._rows_of(each)))
-                if await self.read_place(self.place(loser.operation)) is not None:
-                    raise ChangedMeanwhile(loser.operation.asyncoperationid) from conflict
-                gone = {row.key for row in self._rows_of(loser)}
-                writes = [write for write in writes if write.key not in gone]
-            else:
-                return
-
-    async def _draft(self, operation: AsyncOperation) -> "_Draft":
-        place = self.place(operation)
-        due = self.agenda.due(operation, operation.createdon)
-        operation = replace(operation, agendaon=due)
-        spilled = await self._spill(operation, {})
-        operation = replace(operation, haspayloads=bool(spilled))
-        write_id = token_hex(8)
-        values = codec.to_row(operation, spilled=spilled)
-        values[codec.WRITE_ID] = write_id
-        writes: list[Write] = [Insert(place.key, values)]
-        if due is not None:
-            writes.append(Insert(ids.agenda_key(due, place), {}))
-        if alias := ids.alias_of(operation.asyncoperationid):
-            writes.append(Insert(alias, {"record": place.key}))
-        return _Draft(Stored(operation, "", spilled), place, writes, write_id)
-
-    @staticmethod
-    def _is_ours(found: Stored, draft: "_Draft") -> bool:
-        """Whether the record found is the one we tried to write: our answer was lost, or somebody sent the id twice."""
-        return found.write_id == draft.write_id
-
-    async def _spill(self, operation: AsyncOperation, known: Mapping[str, str]) -> Mapping[str, str]:
+    async def spill(self, operation: AsyncOperation, known: Mapping[str, str]) -> Mapping[str, str]:
         """Write the texts that do not fit the row to blobs; those that are there already, unloaded, stay."""
         spilled = {column: blob for column, blob in known.items() if getattr(operation, column) is None}
         for column, text in codec.overlong(operation).items():
             blob = codec.blob_name(operation.asyncoperationid, column, text)
             if known.get(column) != blob:
-                await self._payloads.write(blob, text.encode())
+                await self.payloads.write(blob, text.encode())
             spilled[column] = blob
         return spilled
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
-    """A new operation with the rows that make it."""
+class Change:
+    """The writes that change one record, and what it then is."""
 
     stored: Stored
-    place: Place
     writes: Sequence[Write]
     write_id: str
 
 
-def _stored(row: Row) -> Stored:
+@dataclass(frozen=True, slots=True)
+class _LineChange:
+    """What a change of an operation does to the line of its token."""
+
+    operation: AsyncOperation
+    writes: Sequence[Write] = ()
+    #: The operation that moved up.
+    released: AsyncOperation | None = None
+
+
+def stored_from(row: Row) -> Stored:
+    """Return the operation that a row holds."""
     operation, spilled = codec.from_row(row.values)
     return Stored(operation, row.etag, spilled, str(row.values.get(codec.WRITE_ID, "")))

@@ -31,6 +31,7 @@ type Scenario = Callable[[World, Ledger], Awaitable[None]]
 #: The service's own pauses between tries at a write; the clock passes over them.
 PAUSES = timedelta(seconds=5)
 OURS = an_id(shard=1)
+OTHERS = UUID("9a7b0000-0000-4000-8000-0000000000a2")
 THEIRS = UUID("9a7b0000-0000-4000-8000-0000000000a1")
 
 
@@ -110,6 +111,22 @@ async def paused_and_resumed(world: World, _: Ledger) -> None:
     await world.run_everything()
 
 
+async def in_line(world: World, _: Ledger) -> None:
+    """Three operations of one token: one of ours, two with callers' ids, whose records stand elsewhere."""
+    for operation_id in (OURS, THEIRS, OTHERS):
+        await world.engine.submit(an_operation(operation_id, data="{}", dependencytoken="invoice-7"))
+    await world.run_everything()
+
+
+async def cancelled_in_line(world: World, _: Ledger) -> None:
+    """Cancel the first of a token, so that the second moves up."""
+    for operation_id in (OURS, THEIRS):
+        await world.engine.submit(an_operation(operation_id, data="{}", dependencytoken="invoice-7"))
+    with suppress(StateChangeRefused):
+        await world.control.cancel(OURS)
+    await world.run_everything()
+
+
 async def recovered(world: World, _: Ledger) -> None:
     """Take back an attempt whose host died, and run it."""
     stored = await world.engine.submit(an_operation(OURS, data="{}"))
@@ -128,6 +145,8 @@ SCENARIOS: dict[Scenario, list[str]] = {
     from_the_inbox: ["run"],
     paused_and_resumed: ["run"],
     recovered: ["run"],
+    in_line: ["run"] * 3,
+    cancelled_in_line: ["run"],
 }
 
 
@@ -160,7 +179,9 @@ def check(account: MemoryStorage, expected: list[str], ledger: Ledger) -> None:
     rows = account.table(TABLE).all_rows()
     records = [row for row in rows if row.key.startswith(ids.RECORD)]
     assert records, "no operation vanishes"
-    assert {row.values["statuscode"] for row in records} == {StatusCode.SUCCEEDED}
+    statuses = {row.values["statuscode"] for row in records if not ids.is_alias(row)}
+    assert statuses - {StatusCode.CANCELED} == {StatusCode.SUCCEEDED}
+    assert [row.key for row in rows if row.key.startswith("t")] == [], "nobody stands in a token's line"
     assert [row.key for row in rows if row.key.startswith(ids.AGENDA)] == [], "the agenda is empty"
     assert set(ledger) == set(expected), "every effect was made"
     if len(records) == 1:

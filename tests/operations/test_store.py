@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from asyncservice.operations import codec, history, lifecycle
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.insertion import insert, insert_many
 from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.removal import delete_many
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.account import Storage
@@ -45,8 +47,9 @@ async def agenda_of(store: OperationStore, stored: Stored) -> list[str]:
 async def test_an_operation_comes_back_as_it_was_written(store: OperationStore) -> None:
     own_id = uuid4()
     for operation in (a_new(name="ours", data='{"a": 1}'), a_new(operation_id=own_id, name="theirs")):
-        stored, new = await store.insert(operation)
-        assert new
+        written = await insert(store, operation)
+        assert written.new
+        stored = written.stored
         found = await store.read(operation.asyncoperationid)
         assert found == stored
         assert found is not None
@@ -57,19 +60,19 @@ async def test_an_operation_comes_back_as_it_was_written(store: OperationStore) 
 
 @pytest.mark.parametrize("operation_id", [an_id(), uuid4()], ids=["ours", "theirs"])
 async def test_the_same_id_twice_is_one_operation(store: OperationStore, operation_id: object) -> None:
-    first, _ = await store.insert(a_new(operation_id=operation_id, name="first"))
+    first = (await insert(store, a_new(operation_id=operation_id, name="first"))).stored
     later = a_new(operation_id=operation_id, name="second", now=NOON + timedelta(days=1))
-    again, new = await store.insert(later)
-    assert not new
-    assert again.operation == first.operation
+    again = await insert(store, later)
+    assert not again.new
+    assert again.stored.operation == first.operation
 
 
 async def test_a_batch_keeps_what_is_new_beside_what_exists(store: OperationStore) -> None:
     batch = [a_new(operation_id=an_id(shard=1), name=str(number)) for number in range(50)]
-    await store.insert(batch[7])
-    results = await store.insert_many(batch)
-    assert [new for _, new in results] == [number != 7 for number in range(50)]
-    assert [stored.operation.name for stored, _ in results] == [str(number) for number in range(50)]
+    await insert(store, batch[7])
+    results = await insert_many(store, batch)
+    assert [each.new for each in results] == [number != 7 for number in range(50)]
+    assert [each.stored.operation.name for each in results] == [str(number) for number in range(50)]
 
 
 async def test_the_number_of_shards_is_decided_once(storage: Storage, store: OperationStore) -> None:
@@ -79,7 +82,7 @@ async def test_the_number_of_shards_is_decided_once(storage: Storage, store: Ope
 
 
 async def test_a_version_is_replaced_once(store: OperationStore) -> None:
-    stored, _ = await store.insert(a_new())
+    stored = (await insert(store, a_new())).stored
     after = lifecycle.claimed(stored.operation, now=NOON, host="a", lease=LEASE)
     taken = await store.replace(stored, after, now=NOON)
     with pytest.raises(ChangedMeanwhile):
@@ -92,7 +95,7 @@ async def test_a_version_is_replaced_once(store: OperationStore) -> None:
 
 async def test_the_agenda_names_every_unfinished_operation_once(store: OperationStore) -> None:
     """Early at most by the slack, never late; none when it is completed."""
-    stored, _ = await store.insert(a_new())
+    stored = (await insert(store, a_new())).stored
     assert await agenda_of(store, stored) == ["2026-03-01T12:01:00+00:00"]
 
     stored = await store.replace(stored, lifecycle.claimed(stored.operation, now=NOON, host="a", lease=LEASE), now=NOON)
@@ -111,13 +114,13 @@ async def test_the_agenda_names_every_unfinished_operation_once(store: Operation
 
 async def test_a_far_postponement_is_looked_at_before_hints_can_be_sent(store: OperationStore) -> None:
     due = NOON + timedelta(days=30)
-    stored, _ = await store.insert(a_new(statuscode=StatusCode.WAITING, postponeuntil=due))
+    stored = (await insert(store, a_new(statuscode=StatusCode.WAITING, postponeuntil=due))).stored
     assert await agenda_of(store, stored) == [(due - store.agenda.horizon).isoformat()]
 
 
 async def test_long_texts_leave_the_row_and_come_back(store: OperationStore) -> None:
     data = "ß" * 40_000
-    stored, _ = await store.insert(a_new(data=data, message="short"))
+    stored = (await insert(store, a_new(data=data, message="short"))).stored
     found = await store.read(stored.operation.asyncoperationid)
     assert found is not None
     assert (found.operation.data, found.operation.message) == (None, "short")
@@ -128,30 +131,29 @@ async def test_long_texts_leave_the_row_and_come_back(store: OperationStore) -> 
     assert again is not None
     assert (await store.load(again)).operation.data == data
 
-    await store.delete(moved)
+    await delete_many(store, [moved])
     assert await store.read(stored.operation.asyncoperationid) is None
 
 
 async def test_deleting_takes_everything_with_it(storage: Storage, store: OperationStore) -> None:
     operation = a_new(operation_id=uuid4(), data="x" * 50_000, statuscode=StatusCode.FAILED)
-    stored, _ = await store.insert(operation)
-    await store.delete(stored)
-    await store.delete(stored)
+    stored = (await insert(store, operation)).stored
+    await delete_many(store, [stored])
+    await delete_many(store, [stored])
     assert await everything(store) == []
     assert [name async for name in storage.blobs("async-operation-payloads").names()] == []
-    _, new = await store.insert(operation)
-    assert new
+    assert (await insert(store, operation)).new
 
 
 async def test_deleting_what_changed_is_refused(store: OperationStore) -> None:
-    stored, _ = await store.insert(a_new(statuscode=StatusCode.FAILED))
+    stored = (await insert(store, a_new(statuscode=StatusCode.FAILED))).stored
     await store.replace(stored, lifecycle.retried(stored.operation, now=NOON), now=NOON)
     with pytest.raises(ChangedMeanwhile):
-        await store.delete(stored)
+        await delete_many(store, [stored])
 
 
 async def test_a_long_history_is_archived_and_read_back(store: OperationStore) -> None:
-    stored, _ = await store.insert(a_new())
+    stored = (await insert(store, a_new())).stored
     for number in range(120):
         now = NOON + timedelta(minutes=number)
         claimed = lifecycle.claimed(stored.operation, now=now, host="host", lease=LEASE)
@@ -171,7 +173,7 @@ async def test_a_scan_brings_the_newest_first_and_what_matches(store: OperationS
         now = NOON + timedelta(minutes=number)
         operation_id = an_id(now, shard=2) if number % 2 else uuid4()
         status = StatusCode.FAILED if number == 3 else StatusCode.WAITING_FOR_RESOURCES
-        await store.insert(a_new(operation_id=operation_id, now=now, name=str(number), statuscode=status))
+        await insert(store, a_new(operation_id=operation_id, now=now, name=str(number), statuscode=status))
     names = [each.operation.name async for each in store.scan(2)]
     assert [name for name in names if name in {"1", "3", "5"}] == ["5", "3", "1"]
     failed = await everything(store, where=[Comparison("statuscode", "eq", 31)])

@@ -1,0 +1,67 @@
+"""How operations are removed, with all that belongs to them."""
+
+from collections.abc import Sequence
+
+from asyncservice.operations import ids
+from asyncservice.operations.errors import ChangedMeanwhile
+from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.store import OperationStore
+from asyncservice.storage.errors import RowConflict
+from asyncservice.storage.tables import MAX_WRITES, Delete, Write
+
+
+async def delete_many(store: OperationStore, batch: Sequence[Stored]) -> None:
+    """Remove completed operations of one partition in as few transactions as can be.
+
+    What points at a record goes first, blobs and an alias elsewhere: a crash in between leaves a record that can be
+    deleted again, never something nobody knows. One that is gone already is no error. Raises ChangedMeanwhile when
+    somebody wrote one of them first; the others of its transaction then stay.
+    """
+    writes: list[Write] = []
+    for stored in batch:
+        await _remove_what_points_at_it(store, stored.operation)
+        rows = _rows_of(store, stored)
+        if len(writes) + len(rows) > MAX_WRITES:
+            await _delete_rows(store, batch, writes)
+            writes = []
+        writes += rows
+    if writes:
+        await _delete_rows(store, batch, writes)
+
+
+async def _remove_what_points_at_it(store: OperationStore, operation: AsyncOperation) -> None:
+    if operation.haspayloads:
+        async for blob in store.payloads.names(f"{operation.asyncoperationid}/"):
+            await store.payloads.delete(blob)
+    if store.place(operation).partition != ids.partition_of(operation.asyncoperationid, store.shards):
+        await store.forget_alias(operation.asyncoperationid)
+
+
+def _rows_of(store: OperationStore, stored: Stored) -> list[Write]:
+    """Return the deletions that remove an operation, its record first."""
+    operation = stored.operation
+    place = store.place(operation)
+    writes: list[Write] = [Delete(place.key, stored.etag)]
+    own_partition = place.partition == ids.partition_of(operation.asyncoperationid, store.shards)
+    if own_partition and ids.needs_alias(operation.asyncoperationid, place, store.shards):
+        writes.append(Delete(ids.alias_key(operation.asyncoperationid)))
+    if operation.agendaon is not None:
+        writes.append(Delete(ids.agenda_key(operation.agendaon, place)))
+    writes += [Delete(ids.history_key(place, number)) for number in range(operation.archivedhistory)]
+    return writes
+
+
+async def _delete_rows(store: OperationStore, batch: Sequence[Stored], writes: list[Write]) -> None:
+    """Commit deletions, leaving out records that are gone already with all their rows."""
+    partition = store.place(batch[0].operation).partition
+    while writes:
+        try:
+            await store.table.commit(partition, writes)
+        except RowConflict as conflict:
+            loser = next(each for each in batch if any(row.key == conflict.key for row in _rows_of(store, each)))
+            if await store.read_place(store.place(loser.operation)) is not None:
+                raise ChangedMeanwhile(loser.operation.asyncoperationid) from conflict
+            gone = {row.key for row in _rows_of(store, loser)}
+            writes = [write for write in writes if write.key not in gone]
+        else:
+            return
