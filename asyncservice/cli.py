@@ -20,8 +20,10 @@ from asyncservice.client import AsyncServiceClient
 from asyncservice.operations.errors import AsyncServiceError
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family, OperationType
+from asyncservice.operations.poison import PoisonMessage
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StateCode
+from asyncservice.operations.switch import Stopped
 from asyncservice.organization.importing.service import IMPORT_OPERATIONS, create_import
 from asyncservice.organization.organization import Organization
 from asyncservice.settings import STORAGE_SETTING
@@ -277,7 +279,44 @@ async def _act_on_all(
 
 @main.group()
 def service() -> None:
-    """See how the service is."""
+    """See how the service is; stop and start it."""
+
+
+_FAMILIES = click.option(
+    "--family",
+    "families",
+    multiple=True,
+    type=click.Choice([family.value for family in Family]),
+    help="Only this family of operation types; repeatable. All without it.",
+)
+
+
+@service.command()
+@_FAMILIES
+@click.pass_obj
+def stop(choice: Choice, families: tuple[str, ...]) -> None:
+    """Execute nothing new on any host. What runs ends or yields, what arrives is kept, until `start`."""
+
+    async def work() -> Stopped:
+        async with choice.client() as client:
+            return await client.stop_service([Family(each) for each in families] or Family)
+
+    console.print(display.service_text(_run(work())))
+
+
+@service.command()
+@_FAMILIES
+@click.pass_obj
+def start(choice: Choice, families: tuple[str, ...]) -> None:
+    """Let the service execute again."""
+
+    async def work() -> tuple[int, Stopped]:
+        async with choice.client() as client:
+            waiting = await client.start_service([Family(each) for each in families] or Family)
+            return waiting, await client.service_state()
+
+    waiting, state = _run(work())
+    console.print(f"{display.service_text(state)} {waiting:,} operations were waiting.")
 
 
 @service.command()
@@ -290,11 +329,45 @@ def status(choice: Choice) -> None:
             await client.ping()
             running = storagechoice.read_note()
             console.print(f"storage: answers; host: {running.url if running else 'no `up` is running here'}")
+            console.print(display.service_text(await client.service_state()))
             names = [INBOX, *(family.queue_name for family in Family)]
             lengths = await asyncio.gather(*(client.storage.queue(name).length() for name in names))
             console.print(display.queues_table(dict(zip(names, lengths, strict=True))))
 
     _run(work())
+
+
+@main.group()
+def poison() -> None:
+    """See and redrive messages that no invocation could take."""
+
+
+@poison.command("list")
+@click.pass_obj
+def list_poison(choice: Choice) -> None:
+    """List poison messages with their reason, up to 32 of each queue."""
+
+    async def work() -> list[PoisonMessage]:
+        async with choice.client() as client:
+            return [message async for message in client.poison_messages()]
+
+    console.print(display.poison_table(_run(work())))
+
+
+@poison.command()
+@click.argument("message_id", required=False)
+@click.pass_obj
+def redrive(choice: Choice, message_id: str | None) -> None:
+    """Put poison messages back on the queues they came from: the one named, or all."""
+
+    async def work() -> int:
+        async with choice.client() as client:
+            return await client.redrive(message_id)
+
+    moved = _run(work())
+    print(f"{moved} redriven")
+    if message_id is not None and not moved:
+        raise click.ClickException(f"There is no poison message {message_id}, or somebody else has it just now.")
 
 
 @main.command("import")

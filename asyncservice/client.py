@@ -15,14 +15,17 @@ from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID
 
-from asyncservice.operations import ids, insertion
+from asyncservice.operations import ids, insertion, poison
 from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import OperationNotFound
 from asyncservice.operations.handling import Registry
 from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.operationtypes import Family
+from asyncservice.operations.poison import PoisonMessage
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.submission import Submission
+from asyncservice.operations.switch import Stopped
 from asyncservice.service import Service
 from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
@@ -195,6 +198,30 @@ class AsyncServiceClient:
     async def delete(self, operation_id: UUID) -> None:
         """Remove a completed operation with all that belongs to it. Raises StateChangeRefused when it is not."""
         await self._control.delete(operation_id)
+
+    async def service_state(self) -> Stopped:
+        """Return which families are stopped."""
+        return await self._engine.switch.read()
+
+    async def stop_service(self, families: Iterable[Family] = Family) -> Stopped:
+        """Stop families, all by default: returns when no host takes new work of theirs.
+
+        What runs yields at its next look or ends; what arrives is kept. It stays so until somebody starts it.
+        """
+        return await self._engine.switch.stop(families)
+
+    async def start_service(self, families: Iterable[Family] = Family) -> int:
+        """Let families run again, all by default; return how many operations were waiting."""
+        return await self._engine.start_service(families)
+
+    async def poison_messages(self) -> AsyncIterator[PoisonMessage]:
+        """Yield the messages that the host moved aside, up to 32 of each queue."""
+        async for message in poison.messages(self.storage):
+            yield message
+
+    async def redrive(self, message_id: str | None = None) -> int:
+        """Put poison messages back on their queues, one or all; return how many."""
+        return await poison.redrive(self.storage, message_id=message_id)
 
     @property
     def _engine(self) -> Engine:

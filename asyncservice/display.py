@@ -10,8 +10,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.poison import PoisonMessage
 from asyncservice.operations.record import DATAVERSE_FIELDS, AsyncOperation
 from asyncservice.operations.states import StatusCode
+from asyncservice.operations.switch import Stopped
 
 #: A sign and a colour for each status; the word always stands beside them.
 _SIGNS: Final = {
@@ -92,6 +94,7 @@ def show_operation(console: Console, operation: AsyncOperation, history: Iterabl
         "postponeuntil": _moment(operation.postponeuntil),
         "executiontimespan": operation.executiontimespan,
         "retrycount": operation.retrycount,
+        "waits for": operation.waitreason,
         "recurrencepattern": operation.recurrencepattern,
         "dependencytoken": operation.dependencytoken,
         "hostid": operation.hostid,
@@ -149,6 +152,28 @@ def queues_table(lengths: Mapping[str, int]) -> Table:
     for name, length in lengths.items():
         table.add_row(name, f"{length:,}")
     return table
+
+
+def poison_table(messages: Iterable[PoisonMessage]) -> Table:
+    """Return a table of poison messages, with why each is probably there."""
+    table = Table(title="Poison messages", title_justify="left")
+    table.add_column("id", no_wrap=True, min_width=36)
+    for heading in ("queue", "message", "reason"):
+        table.add_column(heading, overflow="fold")
+    for message in messages:
+        table.add_row(message.id, message.queue, Text(message.text[:200]), message.reason)
+    return table
+
+
+def service_text(stopped: Stopped) -> str:
+    """Return a sentence that says what runs and what does not."""
+    if not stopped.families:
+        return "The service is started: every family runs."
+    since = f" since {_moment(stopped.since)} UTC" if stopped.since else ""
+    if stopped.is_everything:
+        return f"The service is stopped{since}: nothing new is executed, what arrives is kept."
+    names = ", ".join(sorted(family.value for family in stopped.families))
+    return f"Stopped{since}: {names}. Every other family runs."
 
 
 def progress_text(operation: AsyncOperation) -> str:

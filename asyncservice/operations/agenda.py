@@ -64,9 +64,12 @@ class _Fronts:
 async def sweep(engine: Engine) -> Mapping[Repair, int]:
     """Look at every agenda row that is due and repair what is wrong. Safe to run on several hosts at once.
 
-    Costs one request for each partition, and two or three for each row that is due.
+    Costs one request for each partition, and two or three for each row that is due. Does nothing while the whole
+    service is stopped.
     """
     done: Counter[Repair] = Counter()
+    if (await engine.switch.look()).is_everything:
+        return done
     fronts = _Fronts(engine, {})
     gate = asyncio.Semaphore(_SHARDS_AT_ONCE)
 
@@ -130,6 +133,7 @@ async def _hint_again(engine: Engine, stored: Stored, fronts: _Fronts, now: date
     due_since = operation.readyon if operation.statecode is StateCode.READY else operation.postponeuntil
     front = await fronts.of(family)
     waits_its_turn = front is not None and due_since is not None and front <= due_since
+    waits_its_turn |= family in engine.switch.seen.families
     if not waits_its_turn:
         await engine.hints.send(family, [engine.store.place(operation)], now=now)
     await engine.store.replace(

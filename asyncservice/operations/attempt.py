@@ -10,9 +10,11 @@ from asyncservice.operations import lifecycle
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.errors import ChangedMeanwhile, LeaseLost
 from asyncservice.operations.handling import Json
+from asyncservice.operations.hints import family_of
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.store import OperationStore
+from asyncservice.operations.switch import Switch
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import StorageUnavailable
 
@@ -45,6 +47,7 @@ class Attempt:
         store: OperationStore,
         storage: Storage,
         clock: Clock,
+        switch: Switch,
     ) -> None:
         self._stored, self._lease = stored, lease
         self._store, self._storage, self._clock = store, storage, clock
@@ -53,6 +56,7 @@ class Attempt:
         self._slice_ends = clock.now() + slice_length
         self._data: Mapping[str, Json] | None = None
         self._leaving = False
+        self._family, self._switch = family_of(stored.operation), switch
         #: Set when the lease is gone: whatever the handler still does is no longer written.
         self.lost = False
 
@@ -96,8 +100,9 @@ class Attempt:
         return self._clock.now()
 
     def should_yield(self) -> bool:
-        """Say whether this slice has used up its time or the host is leaving."""
-        return self._leaving or self._clock.now() >= self._slice_ends
+        """Say whether this slice has used up its time, the host is leaving, or the service was stopped."""
+        stopped = self._family in self._switch.seen.families
+        return stopped or self._leaving or self._clock.now() >= self._slice_ends
 
     def leave(self) -> None:
         """Ask the handler to yield at its next look: the host is leaving."""
@@ -127,6 +132,7 @@ class Attempt:
             )
 
         await self.write(progress)
+        await self._switch.look()
         if self.stop_requested:
             raise Stopped
 
@@ -159,6 +165,7 @@ class Attempt:
             await self._clock.sleep(lease / _BEATS_A_LEASE)
             try:
                 await self.write(lambda operation: lifecycle.renewed(operation, now=self.now(), lease=lease))
+                await self._switch.look()
             except LeaseLost:
                 end_handler()
                 return

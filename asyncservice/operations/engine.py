@@ -26,7 +26,9 @@ from asyncservice.operations.outcomes import Change
 from asyncservice.operations.record import AsyncOperation, Stored, check
 from asyncservice.operations.states import StateCode
 from asyncservice.operations.store import OperationStore
+from asyncservice.operations.switch import Switch
 from asyncservice.storage.account import Storage
+from asyncservice.storage.tables import Comparison
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,7 @@ class Engine:
         self.options = options or EngineOptions()
         self.store = OperationStore(storage, agenda=self.options.agenda)
         self.hints = Hints(storage)
+        self.switch = Switch(self.store.table, clock)
         self._rng = rng or random.SystemRandom()
         self._attempts: set[Attempt] = set()
 
@@ -142,6 +145,7 @@ class Engine:
             store=self.store,
             storage=self.storage,
             clock=self.clock,
+            switch=self.switch,
         )
         if registration is None:
             await self._conclude(attempt, self._unhandled)
@@ -169,8 +173,20 @@ class Engine:
             if due - now <= self.options.agenda.horizon:
                 await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now, due=due)
 
+    async def start_service(self, families: Iterable[Family] = Family) -> int:
+        """Let families run again and send hints for all that waits in them; return how many operations that is."""
+        started = frozenset(families)
+        await self.switch.start(started)
+        found = 0
+        for shard in range(self.store.shards):
+            ready = self.store.scan(shard, where=[Comparison("statecode", "eq", int(StateCode.READY))])
+            waiting = [each.operation async for each in ready if hints.family_of(each.operation) in started]
+            await self._hint_all([operation for operation in reversed(waiting) if operation.blockedby is None])
+            found += len(waiting)
+        return found
+
     async def _claim(self, place: Place) -> Stored | None:
-        """Take the operation at *place* for this host, or return None: it is gone, finished, held, or not due."""
+        """Take the operation at *place* for this host; None when it is gone, finished, held, not due, or stopped."""
         while True:
             stored = await self.store.read_place(place)
             if stored is None:
@@ -178,6 +194,8 @@ class Engine:
             now = self.clock.now()
             if lifecycle.readiness(stored.operation, now) is not Readiness.CLAIMABLE:
                 return None
+            if hints.family_of(stored.operation) in (await self.switch.look()).families:
+                return None  # It stays Ready; the start of the service sends a new hint.
             stored = await self.store.load(stored)
             lease = self._lease(self.registry.get(stored.operation.operationtype))
             after = lifecycle.claimed(stored.operation, now=now, host=self.host, lease=lease)

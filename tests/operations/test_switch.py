@@ -1,0 +1,147 @@
+"""Stopping and starting the service, and messages that the host moved aside."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from asyncservice.operations import poison
+from asyncservice.operations.handling import OperationContext, Outcome, Yielded
+from asyncservice.operations.hints import INBOX
+from asyncservice.operations.operationtypes import Family, OperationType
+from asyncservice.operations.states import StatusCode
+from asyncservice.operations.switch import PATIENCE
+from asyncservice.storage.account import Storage
+from tests.operations.world import World
+from tests.support import VirtualClock
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """Return a clock that passes over the patience of a stop."""
+    return VirtualClock(skips=PATIENCE)
+
+
+@pytest.fixture
+async def world(storage: Storage, clock: VirtualClock) -> World:
+    return await World(storage, clock).open()
+
+
+def counting(world: World, *, type: OperationType = OperationType.EXECUTE_ASYNC_REQUEST) -> list[str]:  # noqa: A002
+    runs: list[str] = []
+
+    async def handler(context: OperationContext) -> Outcome:
+        runs.append(context.operation.name or "")
+
+    world.handle(handler, type=type)
+    return runs
+
+
+async def test_nothing_new_is_executed_after_a_stop_and_everything_after_a_start(world: World) -> None:
+    runs = counting(world)
+    before = await world.submit(name="before")
+    await world.engine.switch.stop()
+    after = await world.submit(name="after")
+    await world.run_everything()
+    world.clock.jump(timedelta(minutes=30))
+    assert await world.sweep() == {}
+    await world.run_everything()
+    assert runs == []
+    assert {(await world.get(each)).statuscode for each in (before, after)} == {StatusCode.WAITING_FOR_RESOURCES}
+
+    assert await world.engine.start_service() == 2
+    await world.run_everything()
+    assert sorted(runs) == ["after", "before"]
+
+
+async def test_a_host_that_has_looked_stops_within_its_patience(storage: Storage, clock: VirtualClock) -> None:
+    other = await World(storage, clock, host="other").open()
+    world = await World(storage, clock).open()
+    runs = counting(world)
+    await world.submit(name="first")
+    await world.run_everything()
+    await other.engine.switch.stop()
+    await world.submit(name="second")
+    await world.run_everything()
+    assert runs == ["first"]
+
+
+async def test_a_stop_outlives_the_process(storage: Storage, clock: VirtualClock) -> None:
+    await (await World(storage, clock).open()).engine.switch.stop()
+    restarted = await World(storage, clock).open()
+    runs = counting(restarted)
+    await restarted.submit()
+    await restarted.run_everything()
+    assert runs == []
+    assert (await restarted.engine.switch.read()).is_everything
+
+
+async def test_one_family_is_stopped_and_the_others_run(world: World) -> None:
+    requests, mail = counting(world), counting(world, type=OperationType.BULK_EMAIL)
+    await world.engine.switch.stop([Family.EMAIL])
+    for kind in (OperationType.EXECUTE_ASYNC_REQUEST, OperationType.BULK_EMAIL):
+        await world.submit(type=kind, name=kind.label)
+    await world.run_everything()
+    world.clock.jump(timedelta(minutes=5))
+    await world.sweep()
+    await world.run_everything()
+    assert (requests, mail) == (["Execute Async Request"], [])
+    assert await world.engine.start_service([Family.EMAIL]) == 1
+    await world.run_everything()
+    assert mail == ["Bulk Email"]
+
+
+async def test_what_runs_yields_at_its_next_look_and_goes_on_after_the_start(world: World) -> None:
+    go, slices = asyncio.Event(), 0
+
+    async def handler(context: OperationContext) -> Outcome:
+        nonlocal slices
+        slices += 1
+        await go.wait()
+        await context.save("half")
+        return Yielded("half") if context.should_yield() else None
+
+    world.handle(handler)
+    operation_id = await world.submit()
+    running = await world.start(operation_id)
+    await world.engine.switch.stop()
+    go.set()
+    await running
+    await world.run_everything()
+    operation = await world.get(operation_id)
+    assert (operation.statuscode, operation.checkpoint, slices) == (StatusCode.WAITING_FOR_RESOURCES, '"half"', 1)
+    await world.engine.start_service()
+    await world.run_everything()
+    assert (await world.get(operation_id)).statuscode is StatusCode.SUCCEEDED
+
+
+async def test_poison_messages_are_listed_with_a_reason_and_redriven(storage: Storage, world: World) -> None:
+    runs = counting(world)
+    operation_id = await world.submit(name="hinted")
+    family = OperationType.EXECUTE_ASYNC_REQUEST.family
+    [hint] = await storage.queue(family.queue_name).receive(count=1, hidden_for=timedelta(seconds=30))
+    await storage.queue(family.queue_name).delete(hint)
+    for name, text in {family.queue_name: hint.text, "async-email": "not ours", INBOX: "{}"}.items():
+        await storage.queue(name + poison.SUFFIX).create()
+        await storage.queue(name + poison.SUFFIX).send(text)
+
+    listed = {message.queue: message async for message in poison.messages(storage)}
+    assert set(listed) == {family.queue_name, "async-email", INBOX}
+    assert "sweep" in listed[family.queue_name].reason
+    assert "something else writes" in listed["async-email"].reason
+    assert "storage did not answer" in listed[INBOX].reason
+
+    assert await poison.redrive(storage, message_id=listed[family.queue_name].id) == 1
+    await world.run_everything()
+    assert runs == ["hinted"]
+    assert (await world.get(operation_id)).statuscode is StatusCode.SUCCEEDED
+
+
+async def test_all_poison_messages_are_redriven_however_many(storage: Storage, world: World) -> None:
+    aside = storage.queue(INBOX + poison.SUFFIX)
+    await aside.create()
+    for number in range(40):
+        await aside.send(str(number))
+    assert await poison.redrive(world.storage) == 40
+    assert await aside.length() == 0
+    assert await storage.queue(INBOX).length() == 40
