@@ -67,5 +67,5 @@ def _own_id(text: str) -> UUID | None:
     """Return the id that a refused message gave its operation, so that its sender finds the refusal under it."""
     try:
         return UUID(json.loads(text)["asyncoperationid"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -1,6 +1,7 @@
 """Recurrence rules: RFC 5545 through a library, of which Dataverse documents FREQ and INTERVAL."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from dateutil.rrule import rrule, rrulestr
@@ -9,6 +10,14 @@ from asyncservice.operations.errors import InvalidOperation
 
 #: Longest pattern the column holds.
 MAX_PATTERN: Final = 256
+#: Frequencies whose slots, without further conditions, are always equally far apart.
+_LENGTHS: Final[Mapping[str, timedelta]] = {
+    "SECONDLY": timedelta(seconds=1),
+    "MINUTELY": timedelta(minutes=1),
+    "HOURLY": timedelta(hours=1),
+    "DAILY": timedelta(days=1),
+    "WEEKLY": timedelta(weeks=1),
+}
 
 
 def parse(pattern: str, start: datetime) -> rrule:
@@ -30,6 +39,9 @@ def parse(pattern: str, start: datetime) -> rrule:
         ) from error
     if not isinstance(rule, rrule):
         raise InvalidOperation(f"recurrencepattern {pattern!r} must be one rule, not a set of rules.")
+    # The library would look for the second slot of such a rule for ever.
+    if int(_parts(text).get("INTERVAL", 1)) < 1:
+        raise InvalidOperation(f"recurrencepattern {pattern!r} must have an INTERVAL of 1 or more.")
     return rule
 
 
@@ -38,5 +50,24 @@ def next_run(pattern: str, start: datetime, *, after: datetime) -> datetime | No
 
     Missed slots are passed over: a service that was down runs once and goes on with the next regular slot.
     """
-    slot = parse(pattern, start).after(after.astimezone(UTC), inc=False)
+    start, after = start.astimezone(UTC), after.astimezone(UTC)
+    rule = parse(pattern, start)
+    period = _period(pattern)
+    if period is not None and after > start:
+        # The library counts slot by slot from the first; a rule of seconds that began last year would take minutes.
+        rule = parse(pattern, start + (after - start) // period * period)
+    slot = rule.after(after, inc=False)
     return None if slot is None else slot.astimezone(UTC)
+
+
+def _period(pattern: str) -> timedelta | None:
+    """Return how far apart the slots of a valid rule are, or None when that varies or they are counted."""
+    parts = _parts(pattern)
+    if not set(parts) <= {"FREQ", "INTERVAL", "UNTIL"} or parts["FREQ"] not in _LENGTHS:
+        return None
+    return _LENGTHS[parts["FREQ"]] * int(parts.get("INTERVAL", 1))
+
+
+def _parts(pattern: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in pattern.upper().strip().strip(";").split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+)
 
 from asyncservice.operations import recurrence
 from asyncservice.operations.errors import ErrorCode, InvalidOperation
@@ -15,6 +24,25 @@ from asyncservice.operations.states import StatusCode
 
 #: operationtype of a record that stands for a message nobody could understand: Dataverse's "none".
 NO_TYPE: Final = -1
+#: Moments that Dataverse and the storage can both hold.
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9998, 12, 31, tzinfo=UTC)
+
+
+def _no_number(value: object) -> object:
+    """Refuse numbers: whether they count seconds or milliseconds would be a guess."""
+    if isinstance(value, int | float) or (isinstance(value, str) and value.strip().lstrip("+-").isdecimal()):
+        raise ValueError("write it as RFC 3339, as in 2026-01-31T22:00:00Z")
+    return value
+
+
+def _in_range(moment: datetime) -> datetime:
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError("it must lie between the years 1900 and 9998")
+    return moment.astimezone(UTC)
+
+
+_Moment = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_range)]
 
 
 class Submission(BaseModel):
@@ -23,7 +51,7 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, title="AsyncOperation message")
 
     operationtype: Annotated[
-        int | str,
+        StrictInt | str,
         Field(
             description="What to do: a number of Dataverse's asyncoperation_operationtype, or its label.",
             examples=[13, "BulkDelete"],
@@ -38,9 +66,9 @@ class Submission(BaseModel):
     asyncoperationid: Annotated[
         UUID | None, Field(description="The operation's id. The same id sent twice is one operation.")
     ] = None
-    postponeuntil: Annotated[
-        AwareDatetime | None, Field(description="Not before this moment (RFC 3339, with a zone).")
-    ] = None
+    postponeuntil: Annotated[_Moment | None, Field(description="Not before this moment (RFC 3339, with a zone).")] = (
+        None
+    )
     dependencytoken: Annotated[
         str | None, Field(max_length=256, description="Operations that share a token run one at a time, in order.")
     ] = None
@@ -48,9 +76,9 @@ class Submission(BaseModel):
         str | None,
         Field(max_length=256, description="Repeat by this rule of RFC 5545.", examples=["FREQ=DAILY;INTERVAL=2"]),
     ] = None
-    recurrencestarttime: Annotated[
-        AwareDatetime | None, Field(description="When the recurrence begins; now without it.")
-    ] = None
+    recurrencestarttime: Annotated[_Moment | None, Field(description="When the recurrence begins; now without it.")] = (
+        None
+    )
     correlationid: Annotated[UUID | None, Field(description="Ties together what one action caused.")] = None
     primaryentitytype: Annotated[str | None, Field(max_length=128, description="The table it is mainly about.")] = None
     regardingobjectid: Annotated[UUID | None, Field(description="The record it is about.")] = None
@@ -94,7 +122,7 @@ class Submission(BaseModel):
             correlationid=self.correlationid or operation_id,
             correlationupdatedtime=now,
             sequence=sequence(now),
-            data=None if self.data is None else json.dumps(self.data, separators=(",", ":"), ensure_ascii=False),
+            data=None if self.data is None else _json(self.data),
             statuscode=StatusCode.WAITING_FOR_RESOURCES if until is None else StatusCode.WAITING,
             postponeuntil=until,
             dependencytoken=self.dependencytoken,
@@ -113,6 +141,13 @@ class Submission(BaseModel):
             moments.append(self.recurrencestarttime)
         ahead = [moment.astimezone(UTC) for moment in moments if moment is not None and moment > now]
         return max(ahead, default=None)
+
+
+def _json(data: dict[str, Any]) -> str:
+    try:
+        return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidOperation(f"data cannot be written as JSON: {error}.") from error
 
 
 def refused(text: str, reason: str, *, now: datetime, operation_id: UUID) -> AsyncOperation:
@@ -141,7 +176,9 @@ def sequence(now: datetime) -> int:
 
 
 def _sentences(error: ValidationError) -> str:
-    return " ".join(_sentence(detail) for detail in error.errors(include_url=False, include_context=False))
+    details = error.errors(include_url=False, include_context=False)
+    # A member that may be one of two things is told once, not once for each thing that it is not.
+    return " ".join(dict.fromkeys(_sentence(detail) for detail in details))
 
 
 def _sentence(detail: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
@@ -153,6 +190,10 @@ def _sentence(detail: Any) -> str:  # noqa: ANN401 - pydantic's own dictionary
             return "The message must be a JSON object."
         case "missing":
             return f"{where} is missing."
+        case _ if where == "operationtype":
+            return "operationtype must be a number such as 13 or a label such as BulkDelete."
+        case "value_error":
+            return f"{where}: {detail['msg'].removeprefix('Value error, ')}."
         case "extra_forbidden":
             known = ", ".join(Submission.model_fields)
             return f"{where} is no member of the message; it may have {known}."
