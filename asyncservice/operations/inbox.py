@@ -57,7 +57,8 @@ async def _refuse(engine: Engine, text: str, reason: str, derived: UUID, sent: d
 
     if own_id := _own_id(text):
         written = await write(own_id)
-        if written.new or written.stored.operation.data == text:
+        # A long text is kept apart from its record and must be brought in before it can be compared.
+        if written.new or (await engine.store.load(written.stored)).operation.data == text:
             return written.stored
         # The id belongs to an operation that was understood; the refusal gets a record of its own.
     return (await write(derived)).stored
