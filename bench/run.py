@@ -28,7 +28,9 @@ async def run(plan: Plan, steps: Steps) -> Results:
         directory = Path(name)
         log = AccessLog(directory / "access.log")
         steps.begin("starting the emulator")
-        async with Azurite(access_log=log.path) as azurite:
+        # On disk, as `asyncservice up` keeps it. In memory the emulator stands still for seconds every minute, to
+        # remove the texts of deleted queue messages one by one.
+        async with Azurite(data=directory / "azurite", access_log=log.path) as azurite:
             steps.begin("starting the service")
             async with a_stage(azurite, log, directory) as stage:
                 await _ours(stage, plan, steps, results)
