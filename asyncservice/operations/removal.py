@@ -1,6 +1,7 @@
 """How operations are removed, with all that belongs to them."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from asyncservice.operations import ids
 from asyncservice.operations.errors import ChangedMeanwhile
@@ -8,6 +9,9 @@ from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.errors import RowConflict
 from asyncservice.storage.tables import MAX_WRITES, Delete, Write
+
+#: Rows of archived history that go in one transaction with their record, its alias and its agenda row.
+_HISTORY_ROWS: Final = MAX_WRITES - 3
 
 
 async def delete_many(store: OperationStore, batch: Sequence[Stored]) -> None:
@@ -35,6 +39,22 @@ async def _remove_what_points_at_it(store: OperationStore, operation: AsyncOpera
             await store.payloads.delete(blob)
     if store.place(operation).partition != ids.partition_of(operation.asyncoperationid, store.shards):
         await store.forget_alias(operation.asyncoperationid)
+    await _shorten_history(store, operation)
+
+
+async def _shorten_history(store: OperationStore, operation: AsyncOperation) -> None:
+    """Remove the rows of a long life's history that would not fit the record's own transaction; the newest go."""
+    place = store.place(operation)
+    numbers = range(_HISTORY_ROWS, operation.archivedhistory)
+    for start in range(0, len(numbers), MAX_WRITES):
+        writes = [Delete(ids.history_key(place, number)) for number in numbers[start : start + MAX_WRITES]]
+        while writes:
+            try:
+                await store.table.commit(place.partition, writes)
+            except RowConflict as conflict:  # An earlier removal died on its way.
+                writes = [write for write in writes if write.key != conflict.key]
+            else:
+                break
 
 
 def _rows_of(store: OperationStore, stored: Stored) -> list[Write]:
@@ -47,7 +67,9 @@ def _rows_of(store: OperationStore, stored: Stored) -> list[Write]:
         writes.append(Delete(ids.alias_key(operation.asyncoperationid)))
     if operation.agendaon is not None:
         writes.append(Delete(ids.agenda_key(operation.agendaon, place)))
-    writes += [Delete(ids.history_key(place, number)) for number in range(operation.archivedhistory)]
+    writes += [
+        Delete(ids.history_key(place, number)) for number in range(min(operation.archivedhistory, _HISTORY_ROWS))
+    ]
     return writes
 
 
