@@ -40,7 +40,7 @@ class Evidence:
         agenda: list[str] = []
         for shard in range(DEFAULT_SHARDS):
             async for row in storage.table(TABLE).scan(ids.partition_name(shard)):
-                if row.key.startswith(ids.RECORD):
+                if row.key.startswith(ids.RECORD) and not ids.is_alias(row):
                     operation, _ = codec.from_row(row.values)
                     operations[operation.asyncoperationid] = operation
                 elif row.key.startswith(ids.AGENDA):

@@ -53,6 +53,8 @@ async def everything(world: World) -> list[AsyncOperation]:
     found: list[AsyncOperation] = []
     for shard in range(world.engine.store.shards):
         async for row in world.storage.table(TABLE).scan(ids.partition_name(shard), start=ids.RECORD):
+            if ids.is_alias(row):
+                continue
             operation, _ = codec.from_row(row.values)
             found.append(await world.get(operation.asyncoperationid))
     return found
