@@ -157,12 +157,15 @@ class OperationStore:
         due = look_again or self.agenda.due(after, now)
         writes: list[Write] = []
         moment = before.operation.agendaon
-        if look_again or self.agenda.needs_move(moment, due):
+        left = None if moment is None else ids.agenda_key(moment, place)
+        taken = None if due is None else ids.agenda_key(due, place)
+        # Keys are a millisecond apart at least, and a transaction may name each row once.
+        if left != taken and (look_again or self.agenda.needs_move(moment, due)):
             # The old row's absence fails the transaction too: a second guard beside the ETag.
-            if moment is not None:
-                writes.append(Delete(ids.agenda_key(moment, place)))
-            if due is not None:
-                writes.append(Insert(ids.agenda_key(due, place), {}))
+            if left is not None:
+                writes.append(Delete(left))
+            if taken is not None:
+                writes.append(Insert(taken, {}))
             after = replace(after, agendaon=due)
         archived, kept = codec.split_history(after.history)
         if archived:
