@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Self
 
 from asyncservice.operations.clock import Clock, SystemClock
-from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.handling import Registry, registry
 from asyncservice.organization.organization import Organization
@@ -40,7 +39,7 @@ class Service:
         self.engine = Engine(
             storage, handlers, clock=clock or SystemClock(), host=host_name(), options=settings.engine_options()
         )
-        self.control = Control(self.engine)
+        self.control = self.engine.control
 
     async def __aenter__(self) -> Self:
         """Open the storage and, at the very first start, make what is missing in it."""

@@ -102,6 +102,8 @@ async def _look_at(engine: Engine, row: AgendaRow, fronts: _Fronts) -> Repair:
                 return await _recover(engine, stored, now)
             case Readiness.CLAIMABLE:
                 return await _hint_again(engine, stored, fronts, now)
+            case Readiness.NOT_YET if stored.operation.awaits == lifecycle.CHILDREN:
+                return await _look_for_children(engine, stored, row, now)
             case Readiness.NOT_YET:
                 await engine.hint(stored.operation)
                 return await _move(engine, stored, now)
@@ -140,6 +142,15 @@ async def _hint_again(engine: Engine, stored: Stored, fronts: _Fronts, now: date
         stored, replace(operation, version=operation.version + 1), now=now, look_again=now + _LOOK_AGAIN
     )
     return Repair.MOVED if waits_its_turn else Repair.HINTED
+
+
+async def _look_for_children(engine: Engine, stored: Stored, row: AgendaRow, now: datetime) -> Repair:
+    """Wake a parent whose last child's word was lost; look again later at one that rightly waits."""
+    if await engine.join(row.place):
+        return Repair.HINTED
+    operation = replace(stored.operation, version=stored.operation.version + 1)
+    await engine.store.replace(stored, operation, now=now, look_again=now + engine.store.agenda.children_net)
+    return Repair.MOVED
 
 
 async def _move(engine: Engine, stored: Stored, now: datetime) -> Repair:

@@ -3,17 +3,18 @@
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from asyncservice.operations import lifecycle
+from asyncservice.operations import children, ids, lifecycle
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.errors import ChangedMeanwhile, LeaseLost
-from asyncservice.operations.handling import Json
+from asyncservice.operations.handling import Json, OperationControl, Tally
 from asyncservice.operations.hints import family_of
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.store import OperationStore
+from asyncservice.operations.submission import Submission
 from asyncservice.operations.switch import Switch
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import StorageUnavailable
@@ -48,6 +49,8 @@ class Attempt:
         storage: Storage,
         clock: Clock,
         switch: Switch,
+        control: OperationControl,
+        hint_all: Callable[[Sequence[AsyncOperation]], Awaitable[None]],
     ) -> None:
         self._stored, self._lease = stored, lease
         self._store, self._storage, self._clock = store, storage, clock
@@ -56,6 +59,7 @@ class Attempt:
         self._slice_ends = clock.now() + slice_length
         self._data: Mapping[str, Json] | None = None
         self._leaving = False
+        self._control, self._hint_all = control, hint_all
         self._family, self._switch = family_of(stored.operation), switch
         #: Set when the lease is gone: whatever the handler still does is no longer written.
         self.lost = False
@@ -135,6 +139,37 @@ class Attempt:
         await self._switch.look()
         if self.stop_requested:
             raise Stopped
+
+    @property
+    def control(self) -> OperationControl:
+        """What may be done to other operations."""
+        return self._control
+
+    async def start_children(self, submissions: Sequence[Submission], *, key: str = "children") -> int:
+        """Start operations that belong to this one; return how many it has started in all."""
+        place = self._store.place(self.operation)
+        made = children.of(self.operation, place, submissions, key=key, now=self.now())
+        if not self.operation.childcount and made:
+            # Marked first: whoever cancels or removes the parent from now on looks for children.
+            await self.write(lambda record: lifecycle.parent_of(record, len(made)))
+        inserted = await children.insert(self._store, made)
+        total = await children.count(self._store, self.operation)
+        if total != self.operation.childcount:
+            await self.write(lambda record: lifecycle.parent_of(record, total))
+        await self._hint_all([each.stored.operation for each in inserted if each.new])
+        return total
+
+    async def children(self) -> Tally:
+        """Return how the operations that this one has started stand."""
+        return await children.tally(self._store, self.operation)
+
+    async def event(self, name: str) -> Json:
+        """Return the data of an event that has arrived, or None when it has not."""
+        if name not in lifecycle.arrived(self.operation):
+            return None
+        place = self._store.place(self.operation)
+        row = await self._store.table.read(place.partition, ids.event_key(place, name))
+        return None if row is None else json.loads(str(row.values["data"]))
 
     async def write(self, change: Callable[[AsyncOperation], AsyncOperation]) -> Stored:
         """Apply *change* to the record as it now is and write it. Raises LeaseLost when it is no longer ours.

@@ -1,28 +1,52 @@
-"""What operators and clients do to one operation; each is one conditional write, repeated when somebody was faster."""
+"""What operators, clients and handlers do to one operation: one conditional write, repeated when it lost a race."""
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
-from asyncservice.operations import lifecycle, removal, states
-from asyncservice.operations.engine import Engine
-from asyncservice.operations.errors import ChangedMeanwhile, OperationNotFound
+from asyncservice.operations import children, ids, lifecycle, removal, states
+from asyncservice.operations.errors import (
+    ChangedMeanwhile,
+    ErrorCode,
+    InvalidOperation,
+    OperationNotFound,
+    StateChangeRefused,
+)
+from asyncservice.operations.ids import Place
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import Action
+from asyncservice.operations.store import OperationStore
+from asyncservice.storage.tables import MAX_TEXT, Comparison, Put, Write
+
+_EVENT_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Control:
     """The actions on operations. All raise OperationNotFound, and StateChangeRefused with Dataverse's code."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        store: OperationStore,
+        *,
+        now: Callable[[], datetime],
+        follow_up: Callable[[Stored], Awaitable[None]],
+    ) -> None:
+        self._store, self._now, self._follow_up = store, now, follow_up
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return self._store.shards
 
     async def get(self, operation_id: UUID) -> AsyncOperation:
         """Return the operation, long texts included."""
-        return (await self._engine.store.load(await self._read(operation_id))).operation
+        return (await self._store.load(await self._read(operation_id))).operation
 
     async def cancel(self, operation_id: UUID) -> AsyncOperation:
-        """Cancel for good: at once when nobody runs it, else as soon as its handler or heartbeat sees it."""
+        """Cancel for good, with all that it has started: at once, or as soon as its handler or heartbeat sees it."""
         return await self._change(operation_id, lambda each, now: lifecycle.cancelled(each, now=now))
 
     async def pause(self, operation_id: UUID) -> AsyncOperation:
@@ -41,33 +65,75 @@ class Control:
         """Run a failed operation again from its last checkpoint. Not in Dataverse; an addition of this service."""
         return await self._change(operation_id, lambda each, now: lifecycle.retried(each, now=now))
 
+    async def raise_event(self, operation_id: UUID, name: str, data: Any = None) -> AsyncOperation:  # noqa: ANN401 - any JSON
+        """Let an operation know that something has happened; it need not wait for it yet.
+
+        *data* is any JSON value of at most 32,768 characters. Raises InvalidOperation for a wrong name or too much
+        data, StateChangeRefused when the operation is completed. Safe to repeat: the latest data counts.
+        """
+        if not _EVENT_NAME.fullmatch(name):
+            raise InvalidOperation(f"{name!r} is no event name: 1 to 64 letters, digits, dots, hyphens, underscores.")
+        text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+        if len(text) > MAX_TEXT:
+            raise InvalidOperation(f"The data of event {name} has {len(text)} characters; {MAX_TEXT} is the limit.")
+
+        def inform(operation: AsyncOperation, now: datetime) -> AsyncOperation:
+            if operation.is_completed:
+                label = operation.statuscode.label
+                raise StateChangeRefused(f"raise event {name} for", label, ErrorCode.INVALID_STATE_CHANGE, operation_id)
+            return lifecycle.informed(operation, now=now, event=name)
+
+        def data_row(operation: AsyncOperation) -> list[Write]:
+            key = ids.event_key(self._store.place(operation), name)
+            return [Put(key, {"data": text, "on": self._now()})]
+
+        return await self._change(operation_id, inform, also=data_row)
+
     async def delete(self, operation_id: UUID) -> None:
         """Remove a completed operation with its payloads and history."""
         while True:
             stored = await self._read(operation_id)
             states.target(Action.DELETE, stored.operation.statuscode)
             try:
-                await removal.delete_many(self._engine.store, [stored])
+                await removal.delete_many(self._store, [stored])
             except ChangedMeanwhile:
                 continue
             return
 
+    async def matching(self, where: Sequence[Comparison], *, shard: int) -> AsyncIterator[AsyncOperation]:
+        """Yield the operations of a shard that match, the newest first."""
+        async for stored in self._store.scan(shard, where=where):
+            yield stored.operation
+
+    async def unfinished_children(self, parent: Place) -> Sequence[UUID]:
+        """Return the ids of the operations that the one at *parent* has started and that are not completed."""
+        found = []
+        for place in await children.unfinished(self._store, parent):
+            stored = await self._store.read_place(place)
+            if stored is not None and not stored.operation.is_completed:
+                found.append(stored.operation.asyncoperationid)
+        return found
+
     async def _read(self, operation_id: UUID) -> Stored:
-        stored = await self._engine.store.read(operation_id)
+        stored = await self._store.read(operation_id)
         if stored is None:
             raise OperationNotFound(operation_id)
         return stored
 
     async def _change(
-        self, operation_id: UUID, change: Callable[[AsyncOperation, datetime], AsyncOperation]
+        self,
+        operation_id: UUID,
+        change: Callable[[AsyncOperation, datetime], AsyncOperation],
+        *,
+        also: Callable[[AsyncOperation], Sequence[Write]] = lambda _: (),
     ) -> AsyncOperation:
         while True:
             stored = await self._read(operation_id)
-            now = self._engine.clock.now()
+            now = self._now()
             after = change(stored.operation, now)
             try:
-                written = await self._engine.store.replace(stored, after, now=now)
+                written = await self._store.replace(stored, after, now=now, also=also(stored.operation))
             except ChangedMeanwhile:
                 continue
-            await self._engine.follow_up(written)
+            await self._follow_up(written)
             return written.operation

@@ -10,12 +10,13 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from asyncservice.operations import hints, insertion, lifecycle, outcomes
+from asyncservice.operations import children, hints, insertion, lifecycle, outcomes
 from asyncservice.operations.attempt import Attempt, Stopped
 from asyncservice.operations.clock import Clock
+from asyncservice.operations.control import Control
 from asyncservice.operations.errors import ChangedMeanwhile, ErrorCode, LeaseLost
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.hints import Hints
@@ -71,6 +72,7 @@ class Engine:
         self.store = OperationStore(storage, agenda=self.options.agenda)
         self.hints = Hints(storage)
         self.switch = Switch(self.store.table, clock)
+        self.control = Control(self.store, now=self.now, follow_up=self.follow_up)
         self._rng = rng or random.SystemRandom()
         self._attempts: set[Attempt] = set()
 
@@ -146,6 +148,8 @@ class Engine:
             storage=self.storage,
             clock=self.clock,
             switch=self.switch,
+            control=self.control,
+            hint_all=self._hint_all,
         )
         if registration is None:
             await self._conclude(attempt, self._unhandled)
@@ -155,6 +159,10 @@ class Engine:
             await self._perform(attempt, registration)
         finally:
             self._attempts.discard(attempt)
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return self.clock.now()
 
     def leave(self) -> None:
         """Ask every running handler to yield at its next look: this process is about to end."""
@@ -258,10 +266,31 @@ class Engine:
         await self.follow_up(stored)
 
     async def follow_up(self, stored: Stored) -> None:
-        """Send the hints that a change calls for: for the operation, and for the one that it released."""
-        await self.hint(stored.operation)
-        if stored.released is not None:
-            await self.hint(stored.released)
+        """Send the hints that a change calls for: for the operation, for those it released, for its parent."""
+        operation = stored.operation
+        await self.hint(operation)
+        for released in stored.released:
+            await self.hint(released)
+        place = self.store.place(operation)
+        if operation.is_completed and operation.parentkey is not None:
+            await self.join(Place(place.partition, operation.parentkey))
+        if operation.awaits == lifecycle.CHILDREN:
+            await self.join(place)
+
+    async def join(self, parent: Place) -> bool:
+        """Wake the operation at *parent* when all that it started is completed; return whether it was woken."""
+        while not await children.unfinished(self.store, parent, limit=1):
+            stored = await self.store.read_place(parent)
+            if stored is None or stored.operation.awaits != lifecycle.CHILDREN:
+                return False
+            now = self.clock.now()
+            try:
+                woken = await self.store.replace(stored, lifecycle.joined(stored.operation, now=now), now=now)
+            except ChangedMeanwhile:
+                continue
+            await self.hint(woken.operation)
+            return True
+        return False
 
     async def _hint_all(self, operations: Sequence[AsyncOperation]) -> None:
         """Send hints for new operations, several to a message where they are due at once."""

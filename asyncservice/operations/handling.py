@@ -5,16 +5,20 @@ below. It may be run again from its last checkpoint after a crash, so every effe
 been made before `save`, and every effect after it must bear being made twice.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from asyncservice.operations.errors import ErrorCode
+from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.retry import RetryPolicy
+from asyncservice.operations.submission import Submission
 from asyncservice.storage.account import Storage
+from asyncservice.storage.tables import Comparison
 
 type Json = Any
 """A value that `json` can write and read back unchanged."""
@@ -44,7 +48,27 @@ class Postponed:
     message: str | None = None
 
 
-type Outcome = Done | Yielded | Postponed | None
+@dataclass(frozen=True, slots=True)
+class WaitingForChildren:
+    """Run again, from *checkpoint*, when every operation started with `start_children` is completed."""
+
+    checkpoint: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingForEvent:
+    """Run again, from *checkpoint*, when the event of that name has arrived or *until* has passed.
+
+    One that arrived before counts. An event of a name happens once to an operation; what comes again needs a name
+    of its own.
+    """
+
+    name: str
+    until: datetime | None = None
+    checkpoint: Json = None
+
+
+type Outcome = Done | Yielded | Postponed | WaitingForChildren | WaitingForEvent | None
 """How a handler ends when nothing went wrong; None is Done()."""
 
 
@@ -63,6 +87,67 @@ class RetryOperation(Exception):  # noqa: N818 - names the outcome it causes
         super().__init__(message)
         #: At the earliest after this long (an answer's Retry-After); None leaves it to the policy.
         self.code, self.after = code, after
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How the operations that one has started stand."""
+
+    total: int
+    succeeded: int = 0
+    failed: int = 0
+    canceled: int = 0
+
+    @property
+    def completed(self) -> int:
+        """How many are completed."""
+        return self.succeeded + self.failed + self.canceled
+
+    @property
+    def unfinished(self) -> int:
+        """How many are not completed."""
+        return self.total - self.completed
+
+
+class OperationControl(Protocol):
+    """What a handler may do to other operations; see `asyncservice.operations.control`."""
+
+    async def cancel(self, operation_id: UUID) -> AsyncOperation:
+        """Cancel for good."""
+        ...
+
+    async def pause(self, operation_id: UUID) -> AsyncOperation:
+        """Stop a running operation at its next checkpoint."""
+        ...
+
+    async def resume(self, operation_id: UUID) -> AsyncOperation:
+        """Make a suspended operation Ready."""
+        ...
+
+    async def postpone(self, operation_id: UUID, until: datetime) -> AsyncOperation:
+        """Suspend until a moment."""
+        ...
+
+    async def retry(self, operation_id: UUID) -> AsyncOperation:
+        """Run a failed operation again."""
+        ...
+
+    async def delete(self, operation_id: UUID) -> None:
+        """Remove a completed operation."""
+        ...
+
+    def matching(self, where: Sequence[Comparison], *, shard: int) -> AsyncIterator[AsyncOperation]:
+        """Yield the operations of a shard that match, the newest first."""
+        ...
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        ...
+
+    async def unfinished_children(self, parent: Place) -> Sequence[UUID]:
+        """Return the ids of the operations that the one at *parent* has started and that are not completed."""
+        ...
 
 
 class OperationContext(Protocol):
@@ -110,6 +195,27 @@ class OperationContext(Protocol):
         The counters are totals of the whole operation, not of this slice. Ends the handler when somebody cancelled
         or paused the operation, or when another host has taken it over; a handler lets those exceptions pass.
         """
+        ...
+
+    @property
+    def control(self) -> OperationControl:
+        """What may be done to other operations."""
+        ...
+
+    async def start_children(self, submissions: Sequence[Submission], *, key: str = "children") -> int:
+        """Start operations that belong to this one; return how many it has started in all.
+
+        Safe to repeat after a crash: the same *key* with the same submissions starts the same operations. Cancelling
+        this operation cancels them. They cannot have a dependencytoken. Raises InvalidOperation.
+        """
+        ...
+
+    async def children(self) -> Tally:
+        """Return how the operations that this one has started stand. One request for every thousand."""
+        ...
+
+    async def event(self, name: str) -> Json:
+        """Return the data of an event that has arrived, or None when it has not. One request at most."""
         ...
 
 

@@ -19,8 +19,8 @@ from asyncservice.storage.tables import Row, Value
 
 _VERSION_7: Final = 7
 _MILLISECONDS: Final = 0xFFFF_FFFF_FFFF
-#: First characters of row keys; agenda rows sort before the records, so that both are contiguous ranges.
-AGENDA, HISTORY, ALIAS, RECORD = "a", "h", "i", "o"
+#: First characters of row keys, one for each kind of row, so that each kind is a contiguous range.
+AGENDA, CHILD, EVENT, HISTORY, ALIAS, RECORD = "a", "c", "e", "h", "i", "o"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,14 @@ def new_id(now: datetime, random_bits: Callable[[int], int], *, shard: int | Non
     return UUID(int=milliseconds << 80 | _VERSION_7 << 76 | random_bits(12) << 64 | 0b10 << 62 | low)
 
 
-def derived_id(now: datetime, text: str) -> UUID:
-    """Return the UUID of version 7 that *now* and *text* always give: the same message makes the same operation."""
+def derived_id(now: datetime, text: str, *, shard: int | None = None) -> UUID:
+    """Return the UUID of version 7 that these always give: the same message makes the same operation."""
     digest = int.from_bytes(blake2b(text.encode(), digest_size=10).digest())
-    return new_id(now, lambda bits: (digest >> (0 if bits == 62 else 62)) & ((1 << bits) - 1))  # noqa: PLR2004
+
+    def bits_of(bits: int) -> int:
+        return (digest >> (0 if bits == 62 else 62)) & ((1 << bits) - 1)  # noqa: PLR2004 - new_id asks for 62 and 12
+
+    return new_id(now, bits_of, shard=shard)
 
 
 def partition_of(operation_id: UUID, shards: int) -> str:
@@ -145,6 +149,21 @@ def agenda_record_key(key: str) -> str:
     return RECORD + key[17:]
 
 
+def history_prefix(place: Place) -> str:
+    """Return what the keys of an operation's archived history begin with."""
+    return f"{HISTORY}{place.tail}-"
+
+
 def history_key(place: Place, number: int) -> str:
     """Return the key of the *number*th row of archived history."""
-    return f"{HISTORY}{place.tail}-{number:06d}"
+    return f"{history_prefix(place)}{number:06d}"
+
+
+def child_key(parent_key: str, child: Place | None, *, completed: bool) -> str:
+    """Return the key of the row by which a parent knows its child; without a child, what all such keys begin with."""
+    return f"{CHILD}{parent_key[1:]}-{'d' if completed else 'p'}-{'' if child is None else child.tail}"
+
+
+def event_key(place: Place, name: str) -> str:
+    """Return the key of the row that keeps an event's data."""
+    return f"{EVENT}{place.tail}-{name}"

@@ -39,7 +39,8 @@ def batch_size(operations: Sequence[AsyncOperation]) -> int:
     """Return how many of these operations fit one transaction: each is two to four rows, a token's line one more."""
     tokened = any(operation.dependencytoken is not None for operation in operations)
     aliased = any(ids.known_place(operation.asyncoperationid, 1) is None for operation in operations)
-    return MAX_WRITES // (2 + aliased + 2 * tokened)
+    adopted = any(operation.parentkey is not None for operation in operations)
+    return MAX_WRITES // (2 + aliased + 2 * tokened + adopted)
 
 
 async def insert(store: OperationStore, operation: AsyncOperation) -> Inserted:
@@ -156,6 +157,8 @@ async def _draft(store: OperationStore, operation: AsyncOperation) -> _Draft:
         writes.append(Insert(ids.alias_key(operation.asyncoperationid), alias))
     if operation.tokennumber is not None:
         writes.append(tokens.membership(operation, place.key))
+    if operation.parentkey is not None:
+        writes.append(Insert(ids.child_key(operation.parentkey, place, completed=False), {}))
     return _Draft(Stored(operation, "", spilled, write_id), writes)
 
 

@@ -14,12 +14,17 @@ from uuid import UUID
 from asyncservice.operations import recurrence
 from asyncservice.operations.errors import ErrorCode, InvalidOperation, StateChangeRefused
 from asyncservice.operations.history import HistoryEntry
-from asyncservice.operations.operationtypes import CASCADE_TYPES, PLATFORM_TYPES
+from asyncservice.operations.operationtypes import CASCADE_TYPES, PLATFORM_TYPES, OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import Action, StateCode, StatusCode, target
 
 #: Stands for "nobody needs to look": an operation that only a person or an event can move.
 NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+#: A chain of operations that cause each other counts anew after this long without activity.
+QUIET: Final = timedelta(minutes=10)
+#: What `awaits` holds.
+CHILDREN: Final = "children"
+EVENT: Final = "event:"
 #: An operation whose process died this often without a sign of progress is parked as Failed.
 MAX_DEATHS: Final = 3
 #: A text column in the history keeps this many characters of a reason; the record keeps all of it.
@@ -72,6 +77,49 @@ def created(operation: AsyncOperation, *, reason: str | None = None) -> AsyncOpe
         owninguser=operation.ownerid if owned_by_user else None,
         owningteam=None if owned_by_user else operation.ownerid,
     )
+
+
+def caused(operation: AsyncOperation, parent: AsyncOperation, *, now: datetime) -> AsyncOperation:
+    """Return a new operation as one that *parent* caused: one deeper in the same chain, with the same owner.
+
+    A chain that was quiet for QUIET begins to count anew (reference, section 3.9).
+    """
+    is_quiet = now - parent.correlationupdatedtime > QUIET
+    return replace(
+        operation,
+        correlationid=parent.correlationid,
+        correlationupdatedtime=now,
+        depth=1 if is_quiet else parent.depth + 1,
+        parentoperationid=parent.asyncoperationid,
+        ownerid=parent.ownerid,
+        owneridtype=parent.owneridtype,
+    )
+
+
+def adopted(operation: AsyncOperation, parentkey: str) -> AsyncOperation:
+    """Return a new operation as a child of the one whose record has that key in the same partition."""
+    return replace(operation, parentkey=parentkey)
+
+
+def canceller(parent: AsyncOperation, key: str, partition: str, operation_id: UUID, *, now: datetime) -> AsyncOperation:
+    """Return the operation that cancels what *parent* has started."""
+    kind = OperationType.CANCEL_ASYNC_OPERATIONS
+    new = AsyncOperation(
+        asyncoperationid=operation_id,
+        operationtype=int(kind),
+        name=f"{kind.label}: what {parent.label} has started"[:256],
+        data=json.dumps({"Action": "cancel", "Parent": [partition, key]}),
+        createdon=now,
+        modifiedon=now,
+        correlationid=parent.correlationid,
+        correlationupdatedtime=now,
+    )
+    return caused(new, parent, now=now)
+
+
+def parent_of(operation: AsyncOperation, count: int) -> AsyncOperation:
+    """Return the operation with the number of operations it has started."""
+    return replace(operation, childcount=count, version=operation.version + 1)
 
 
 # What the service does ------------------------------------------------------------------------------------------------
@@ -185,6 +233,64 @@ def waiting(
     )
 
 
+def waiting_for_children(
+    operation: AsyncOperation,
+    *,
+    now: datetime,
+    checkpoint: Any = None,  # noqa: ANN401 - any JSON value
+) -> AsyncOperation:
+    """Suspend the operation until every operation that it started is completed."""
+    kept = operation.checkpoint if checkpoint is None else json.dumps(checkpoint, separators=(",", ":"))
+    message = f"Waits for the {operation.childcount} operations that it started."
+    return _moved(
+        operation, Action.WAIT, now, reason=message, awaits=CHILDREN, postponeuntil=None, checkpoint=kept, deaths=0
+    )
+
+
+def waiting_for_event(
+    operation: AsyncOperation,
+    *,
+    now: datetime,
+    name: str,
+    until: datetime | None = None,
+    checkpoint: Any = None,  # noqa: ANN401 - any JSON value
+) -> AsyncOperation:
+    """Suspend the operation until the event arrives or *until* passes; Ready at once when it has arrived before."""
+    kept = operation.checkpoint if checkpoint is None else json.dumps(checkpoint, separators=(",", ":"))
+    if name in arrived(operation):
+        return _moved(operation, Action.YIELD, now, reason=f"event {name} had arrived", checkpoint=kept, deaths=0)
+    return _moved(
+        operation,
+        Action.WAIT,
+        now,
+        reason=f"waits for event {name}",
+        awaits=EVENT + name,
+        iswaitingforevent=True,
+        postponeuntil=until,
+        checkpoint=kept,
+        deaths=0,
+    )
+
+
+def arrived(operation: AsyncOperation) -> frozenset[str]:
+    """Return the names of the events that have arrived for the operation."""
+    return frozenset(operation.events.split(",")) if operation.events else frozenset()
+
+
+def informed(operation: AsyncOperation, *, now: datetime, event: str) -> AsyncOperation:
+    """Let the operation know that an event has arrived; one that waits for it becomes Ready."""
+    names = ",".join(sorted(arrived(operation) | {event}))
+    if operation.awaits == EVENT + event:
+        reason = f"event {event} arrived"
+        return _moved(operation, Action.FALL_DUE, now, reason=reason, postponeuntil=None, events=names)
+    return replace(operation, events=names, version=operation.version + 1)
+
+
+def joined(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
+    """Make an operation Ready that waited for the operations it started: all are completed."""
+    return _moved(operation, Action.FALL_DUE, now, reason="every operation it started is completed")
+
+
 def stopped(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
     """End the attempt because somebody asked to pause or cancel and the handler obeyed."""
     return _moved(operation, Action.STOP, now, deaths=0)
@@ -261,14 +367,14 @@ def cancelled(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
         raise StateChangeRefused("cancel", "a job of the platform", ErrorCode.CANNOT_CANCEL, operation.asyncoperationid)
     if operation.type in CASCADE_TYPES and operation.statecode is not StateCode.SUSPENDED:
         raise StateChangeRefused("cancel", "a running cascade", ErrorCode.CANNOT_CANCEL, operation.asyncoperationid)
-    return _moved(operation, Action.CANCEL, now, **_requested(operation))
+    return _moved(operation, Action.CANCEL, now)
 
 
 def paused(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
     """Ask the attempt to stop and wait until somebody resumes the operation."""
     if operation.type in PLATFORM_TYPES:
         raise StateChangeRefused("pause", "a job of the platform", ErrorCode.CANNOT_PAUSE, operation.asyncoperationid)
-    return _moved(operation, Action.PAUSE, now, postponeuntil=None, **_requested(operation))
+    return _moved(operation, Action.PAUSE, now, postponeuntil=None)
 
 
 def resumed(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
@@ -277,14 +383,14 @@ def resumed(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
         raise StateChangeRefused(
             "resume", "a job of the platform", ErrorCode.INVALID_STATE_CHANGE_TO_READY, operation.asyncoperationid
         )
-    return _moved(operation, Action.RESUME, now, postponeuntil=None, iswaitingforevent=False)
+    return _moved(operation, Action.RESUME, now, postponeuntil=None)
 
 
 def postponed(operation: AsyncOperation, *, now: datetime, until: datetime) -> AsyncOperation:
     """Suspend until a moment; a running attempt is asked to stop first."""
     if until <= now:
         raise InvalidOperation(f"postponeuntil must lie in the future; {until.isoformat()} has passed.")
-    return _moved(operation, Action.POSTPONE, now, postponeuntil=until, **_requested(operation))
+    return _moved(operation, Action.POSTPONE, now, postponeuntil=until)
 
 
 def retried(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
@@ -303,6 +409,8 @@ class AgendaPolicy:
     hint_grace: timedelta = timedelta(seconds=60)
     #: A row may be this much early before a write takes it along; it is never late.
     slack: timedelta = timedelta(minutes=2)
+    #: An operation that waits for those it started is looked at this often, in case the last one's word was lost.
+    children_net: timedelta = timedelta(minutes=5)
     #: Hints can be sent this long ahead of time; what is due later gets its hint from the sweep.
     horizon: timedelta = timedelta(days=6, hours=23)
 
@@ -316,6 +424,8 @@ class AgendaPolicy:
             return NEVER
         if operation.statecode is StateCode.READY:
             return (operation.readyon or now) + self.hint_grace
+        if operation.awaits == CHILDREN:
+            return now + self.children_net
         if operation.postponeuntil is None:
             return NEVER
         far_ahead = operation.postponeuntil - self.horizon
@@ -343,16 +453,13 @@ def _moved(
     changes["version"] = operation.version + 1
     if operation.is_locked and status.state is not StateCode.LOCKED:
         changes |= {"leaseuntil": None, "claimedon": None, "executiontimespan": _execution_time(operation, now)}
+    if operation.statecode is StateCode.SUSPENDED:
+        changes |= {"awaits": None, "iswaitingforevent": False}
     if status.state is StateCode.READY:
         changes["readyon"] = now
     if status.state is StateCode.COMPLETED:
         changes |= {"completedon": now, "postponeuntil": None}
     return replace(operation, **changes)
-
-
-def _requested(operation: AsyncOperation) -> dict[str, Any]:
-    """Return what a request changes beside the status: nothing of the attempt that is under way."""
-    return {"iswaitingforevent": False} if operation.iswaitingforevent else {}
 
 
 def _recurring(

@@ -13,6 +13,8 @@ from asyncservice.operations.handling import (
     OperationFailed,
     Postponed,
     RetryOperation,
+    WaitingForChildren,
+    WaitingForEvent,
     Yielded,
 )
 from asyncservice.operations.record import AsyncOperation
@@ -35,8 +37,14 @@ def after_return(outcome: Any, *, now: datetime) -> Change:  # noqa: ANN401 - a 
             return lambda operation: lifecycle.waiting(
                 operation, now=now, until=until, checkpoint=checkpoint, message=message
             )
+        case WaitingForChildren(checkpoint):
+            return lambda operation: lifecycle.waiting_for_children(operation, now=now, checkpoint=checkpoint)
+        case WaitingForEvent(name, until, checkpoint):
+            return lambda operation: lifecycle.waiting_for_event(
+                operation, now=now, name=name, until=until, checkpoint=checkpoint
+            )
         case _:
-            message = f"The handler returned {type(outcome).__name__}; it must return Done, Yielded, Postponed or None."
+            message = f"The handler returned {type(outcome).__name__}; it must return an Outcome or None."
             return lambda operation: lifecycle.failed(
                 operation, now=now, code=ErrorCode.ISV_UNEXPECTED, message=message
             )

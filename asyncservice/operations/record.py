@@ -105,6 +105,15 @@ class AsyncOperation:
     tokennumber: int | None = None
     #: The operation before it in that line; it may run when there is none.
     blockedby: UUID | None = None
+    #: What it waits for while it is Suspended, beside a moment: "children" or "event:<name>".
+    awaits: str | None = None
+    #: Names of the events that have arrived for it, separated by commas.
+    events: str | None = None
+    #: The operation that started it, and the key of that one's record, which stands in the same partition.
+    parentoperationid: UUID | None = None
+    parentkey: str | None = None
+    #: How many operations it has started.
+    childcount: int = 0
     #: Where the next slice begins, as JSON.
     checkpoint: str | None = None
     successcount: int | None = None
@@ -142,14 +151,14 @@ class AsyncOperation:
     def waitreason(self) -> str | None:
         """What an operation that is not running waits for, for machines to read; None when it waits for nothing.
 
-        `resources`, `time`, `token` (blockedby names the operation), `event` or `person`.
+        `resources`, `time`, `token` (blockedby names the operation), `children`, `event` or `person`.
         """
         if self.statecode is StateCode.READY:
             return "resources" if self.blockedby is None else "token"
         if self.statecode is not StateCode.SUSPENDED:
             return None
-        if self.iswaitingforevent:
-            return "event"
+        if self.awaits is not None:
+            return self.awaits.partition(":")[0]
         return "person" if self.postponeuntil is None else "time"
 
     @property
@@ -205,5 +214,5 @@ class Stored:
     spilled: Mapping[str, str] = field(default_factory=dict)
     #: Names the write that made this version, where it was read.
     write_id: str = field(default="", compare=False)
-    #: The operation that moved up because this one left the line of their dependency token.
-    released: "AsyncOperation | None" = field(default=None, compare=False)
+    #: Operations that may run because of this write: the next of its token, the canceller of its children.
+    released: "tuple[AsyncOperation, ...]" = field(default=(), compare=False)

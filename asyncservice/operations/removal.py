@@ -1,17 +1,14 @@
 """How operations are removed, with all that belongs to them."""
 
 from collections.abc import Sequence
-from typing import Final
+from itertools import batched
 
 from asyncservice.operations import ids
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.errors import RowConflict
-from asyncservice.storage.tables import MAX_WRITES, Delete, Write
-
-#: Rows of archived history that go in one transaction with their record, its alias and its agenda row.
-_HISTORY_ROWS: Final = MAX_WRITES - 3
+from asyncservice.storage.tables import MAX_WRITES, Delete, Write, prefix_end
 
 
 async def delete_many(store: OperationStore, batch: Sequence[Stored]) -> None:
@@ -37,24 +34,26 @@ async def _remove_what_points_at_it(store: OperationStore, operation: AsyncOpera
     if operation.haspayloads:
         async for blob in store.payloads.names(f"{operation.asyncoperationid}/"):
             await store.payloads.delete(blob)
-    if store.place(operation).partition != ids.partition_of(operation.asyncoperationid, store.shards):
-        await store.forget_alias(operation.asyncoperationid)
-    await _shorten_history(store, operation)
-
-
-async def _shorten_history(store: OperationStore, operation: AsyncOperation) -> None:
-    """Remove the rows of a long life's history that would not fit the record's own transaction; the newest go."""
     place = store.place(operation)
-    numbers = range(_HISTORY_ROWS, operation.archivedhistory)
-    for start in range(0, len(numbers), MAX_WRITES):
-        writes = [Delete(ids.history_key(place, number)) for number in numbers[start : start + MAX_WRITES]]
-        while writes:
-            try:
-                await store.table.commit(place.partition, writes)
-            except RowConflict as conflict:  # An earlier removal died on its way.
-                writes = [write for write in writes if write.key != conflict.key]
-            else:
-                break
+    if operation.childcount:
+        for completed in (True, False):
+            await _remove_rows(store, place.partition, ids.child_key(place.key, None, completed=completed))
+    if operation.events:
+        await _remove_rows(store, place.partition, ids.event_key(place, ""))
+    if place.partition != ids.partition_of(operation.asyncoperationid, store.shards):
+        await store.forget_alias(operation.asyncoperationid)
+    if operation.archivedhistory:
+        await _remove_rows(store, place.partition, ids.history_prefix(place))
+
+
+async def _remove_rows(store: OperationStore, partition: str, prefix: str) -> None:
+    """Remove every row whose key begins with *prefix*; those that are gone already are no error."""
+    rows = [row.key async for row in store.table.scan(partition, start=prefix, end=prefix_end(prefix), select=())]
+    for batch in batched(rows, MAX_WRITES, strict=False):
+        try:
+            await store.table.commit(partition, [Delete(key) for key in batch])
+        except RowConflict:
+            await _remove_rows(store, partition, prefix)
 
 
 def _rows_of(store: OperationStore, stored: Stored) -> list[Write]:
@@ -67,9 +66,6 @@ def _rows_of(store: OperationStore, stored: Stored) -> list[Write]:
         writes.append(Delete(ids.alias_key(operation.asyncoperationid)))
     if operation.agendaon is not None:
         writes.append(Delete(ids.agenda_key(operation.agendaon, place)))
-    writes += [
-        Delete(ids.history_key(place, number)) for number in range(min(operation.archivedhistory, _HISTORY_ROWS))
-    ]
     return writes
 
 

@@ -18,6 +18,7 @@ from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
 from asyncservice.operations.lifecycle import AgendaPolicy
 from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.states import StatusCode
 from asyncservice.operations.tokens import Tokens
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import RowConflict, StorageRefused, StorageUnavailable
@@ -123,31 +124,42 @@ class OperationStore:
         )
 
     async def replace(
-        self, before: Stored, after: AsyncOperation, *, now: datetime, look_again: datetime | None = None
+        self,
+        before: Stored,
+        after: AsyncOperation,
+        *,
+        now: datetime,
+        look_again: datetime | None = None,
+        also: Sequence[Write] = (),
     ) -> Stored:
         """Write *after* in the place of the version that was read, moving its agenda row with it.
 
         An operation with a dependency token leaves its line in the same transaction when it is completed, and joins
-        it again when it is reopened; the one that may run next is returned as `released`. *look_again* is when the
-        sweep, having just looked, wants to look next; without it the agenda's rules say. Raises ChangedMeanwhile
-        when somebody else wrote first. A write whose answer was lost is recognised.
+        it again when it is reopened; the one that may run next is among those returned as `released`. A child's row
+        under its parent changes with it, and a cancelled parent leaves the operation that cancels its children.
+        *look_again* is when the sweep, having just looked, wants to look next; without it the agenda's rules say.
+        *also* are writes of the caller's own. Raises ChangedMeanwhile when somebody else wrote first. A write whose
+        answer was lost is recognised.
         """
         place = self.place(after)
         while True:
             line = await self._line_changes(before.operation, after, place, now)
+            kin = self._kin_changes(before.operation, after, place, now)
             change = await self.prepare(before, line.operation, now=now, look_again=look_again)
+            released = (*line.released, *kin.released)
             try:
-                etags = await self.table.commit(place.partition, [*change.writes, *line.writes])
+                writes = [*change.writes, *line.writes, *kin.writes, *also]
+                etags = await self.table.commit(place.partition, writes)
             except (RowConflict, StorageUnavailable) as error:
                 row = await self.table.read(place.partition, place.key)
                 if row is not None and row.values.get(codec.WRITE_ID) == change.write_id:
-                    return replace(change.stored, etag=row.etag, released=line.released)
+                    return replace(change.stored, etag=row.etag, released=released)
                 if isinstance(error, StorageUnavailable):
                     raise
                 if line.writes and row is not None and row.etag == before.etag:
                     continue  # The line changed under us, not the operation.
                 raise ChangedMeanwhile(after.asyncoperationid) from error
-            return replace(change.stored, etag=etags[0], released=line.released)
+            return replace(change.stored, etag=etags[0], released=released)
 
     async def prepare(
         self, before: Stored, after: AsyncOperation, *, now: datetime, look_again: datetime | None = None
@@ -199,7 +211,31 @@ class OperationStore:
             return _LineChange(left, departure.writes)
         freed = lifecycle.moved_up(successor.operation, now=now, blockedby=before.blockedby)
         change = await self.prepare(successor, freed, now=now)
-        return _LineChange(left, [*departure.writes, *change.writes], change.stored.operation)
+        return _LineChange(left, [*departure.writes, *change.writes], (change.stored.operation,))
+
+    def _kin_changes(self, before: AsyncOperation, after: AsyncOperation, place: Place, now: datetime) -> "_LineChange":
+        """Return what a change of an operation does to its parent's row of it, and to its children."""
+        writes: list[Write] = []
+        if before.is_completed == after.is_completed:
+            return _LineChange(after)
+        if after.parentkey is not None:
+            pending = ids.child_key(after.parentkey, place, completed=False)
+            done = ids.child_key(after.parentkey, place, completed=True)
+            if after.is_completed:
+                writes += [Delete(pending), Put(done, {"status": int(after.statuscode)})]
+            else:
+                writes += [Put(pending, {}), Delete(done)]
+        if after.statuscode is StatusCode.CANCELED and after.childcount:
+            shard = int(place.partition, 16)
+            canceller_id = ids.derived_id(now, f"{after.asyncoperationid}/cancel", shard=shard)
+            canceller = lifecycle.created(lifecycle.canceller(after, place.key, place.partition, canceller_id, now=now))
+            canceller = replace(canceller, agendaon=self.agenda.due(canceller, now))
+            own = self.place(canceller)
+            writes.append(Insert(own.key, codec.to_row(canceller, spilled={})))
+            if canceller.agendaon is not None:
+                writes.append(Insert(ids.agenda_key(canceller.agendaon, own), {}))
+            return _LineChange(after, writes, (canceller,))
+        return _LineChange(after, writes)
 
     def is_current(self, stored: Stored, row: AgendaRow) -> bool:
         """Whether *row* is the agenda row that the record itself names."""
@@ -299,8 +335,8 @@ class _LineChange:
 
     operation: AsyncOperation
     writes: Sequence[Write] = ()
-    #: The operation that moved up.
-    released: AsyncOperation | None = None
+    #: Operations that may run because of it.
+    released: Sequence[AsyncOperation] = ()
 
 
 def stored_from(row: Row) -> Stored:

@@ -150,6 +150,10 @@ REFUSED = {
         '{"operationtype": 54, "recurrencepattern": "FREQ=DAILY;INTERVAL=0"}',
         "must have an INTERVAL of 1 or more.",
     ),
+    "a rule and a token": (
+        '{"operationtype": 54, "recurrencepattern": "FREQ=DAILY", "dependencytoken": "t"}',
+        "A recurring operation cannot have a dependencytoken",
+    ),
     "a number that JSON has not": ('{"operationtype": 54, "data": {"n": NaN}}', "data cannot be written as JSON"),
     "base64 of what is no message": (in_base64('{"colour": "red"}'), "colour is no member of the message"),
 }

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from asyncservice.operations import agenda
 from asyncservice.operations.agenda import Repair
-from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine, EngineOptions
 from asyncservice.operations.handling import Handler, Registration, Registry
 from asyncservice.operations.hints import INBOX
@@ -36,7 +35,7 @@ class World:
         self.engine = Engine(
             storage, self.registry, clock=clock, host=host, options=options or EngineOptions(shards=4), rng=Random(1)
         )
-        self.control = Control(self.engine)
+        self.control = self.engine.control
 
     async def open(self) -> "World":
         await self.engine.open()

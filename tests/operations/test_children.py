@@ -1,0 +1,303 @@
+"""Operations that start others, wait for them or for events, and take them along when they are cancelled."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from asyncservice.operations import ids
+from asyncservice.operations.agenda import Repair
+from asyncservice.operations.errors import InvalidOperation, StateChangeRefused
+from asyncservice.operations.handling import (
+    Done,
+    OperationContext,
+    OperationFailed,
+    Outcome,
+    WaitingForChildren,
+    WaitingForEvent,
+)
+from asyncservice.operations.operationtypes import OperationType
+from asyncservice.operations.record import AsyncOperation
+from asyncservice.operations.states import StatusCode
+from asyncservice.operations.submission import Submission
+from asyncservice.storage.account import Storage
+from handlers.cancel_async_operations import act_on_operations
+from tests.operations.world import World
+from tests.support import VirtualClock, an_id
+
+PARENT, CHILD = OperationType.BULK_DELETE, OperationType.BULK_DELETE_SUBPROCESS
+
+
+@pytest.fixture
+async def world(storage: Storage, clock: VirtualClock) -> World:
+    made = await World(storage, clock).open()
+    made.handle(act_on_operations, type=OperationType.CANCEL_ASYNC_OPERATIONS)
+    return made
+
+
+def a_family(world: World, number: int) -> list[str]:
+    """Register a parent that starts *number* children and adds up how they ended; each third child fails."""
+    runs: list[str] = []
+
+    async def parent(context: OperationContext) -> Outcome:
+        if context.checkpoint is None:
+            children = [Submission(operationtype=int(CHILD), name=str(n), data={"n": n}) for n in range(number)]
+            await context.start_children(children)
+            return WaitingForChildren("started")
+        tally = await context.children()
+        return Done(f"{tally.succeeded} succeeded, {tally.failed} failed, {tally.canceled} canceled of {tally.total}")
+
+    async def child(context: OperationContext) -> Outcome:
+        runs.append(context.operation.name or "")
+        if context.data["n"] % 3 == 2:
+            raise OperationFailed("each third")
+
+    world.handle(parent, type=PARENT)
+    world.handle(child, type=CHILD)
+    return runs
+
+
+async def kept(world: World) -> list[AsyncOperation]:
+    store = world.engine.store
+    return [each.operation for shard in range(store.shards) async for each in store.scan(shard)]
+
+
+async def test_a_parent_waits_for_all_its_children_and_adds_up_how_they_ended(world: World) -> None:
+    runs = a_family(world, 7)
+    parent_id = await world.submit(type=PARENT)
+    await world.run_everything()
+    parent = await world.get(parent_id)
+    assert parent.friendlymessage == "5 succeeded, 2 failed, 0 canceled of 7"
+    assert sorted(runs) == [str(number) for number in range(7)]
+    children = [each for each in await kept(world) if each.operationtype == CHILD]
+    assert {(each.parentoperationid, each.correlationid, each.depth) for each in children} == {
+        (parent_id, parent.correlationid, 2)
+    }
+
+
+async def test_a_waiting_parent_says_so(world: World) -> None:
+    a_family(world, 2)
+    parent_id = await world.submit(type=PARENT)
+    await world.deliver()
+    parent = await world.get(parent_id)
+    if parent.statuscode is StatusCode.WAITING:
+        assert (parent.waitreason, parent.childcount) == ("children", 2)
+    await world.run_everything()
+    assert (await world.get(parent_id)).waitreason is None
+
+
+async def test_thousands_of_children_are_waited_for_without_polling(clock: VirtualClock) -> None:
+    from asyncservice.storage.memory import MemoryStorage  # noqa: PLC0415 - only this test is about memory alone
+
+    world = await World(MemoryStorage(clock.now), clock).open()
+    a_family(world, 3000)
+    parent_id = await world.submit(type=PARENT)
+    await world.run_everything()
+    parent = await world.get(parent_id)
+    assert parent.friendlymessage == "2000 succeeded, 1000 failed, 0 canceled of 3000"
+    assert [entry.action for entry in parent.history] == ["create", "claim", "wait", "fall due", "claim", "succeed"]
+
+
+async def test_the_word_of_the_last_child_may_be_lost(world: World) -> None:
+    a_family(world, 3)
+    parent_id = await world.submit(type=PARENT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.engine, "join", lambda _: asyncio.sleep(0, result=False))
+        await world.run_everything()
+    assert (await world.get(parent_id)).waitreason == "children"
+    world.clock.jump(timedelta(minutes=6))
+    assert (await world.sweep()).get(Repair.HINTED) == 1
+    await world.run_everything()
+    assert (await world.get(parent_id)).statuscode is StatusCode.SUCCEEDED
+
+
+async def test_starting_children_twice_starts_them_once(world: World) -> None:
+    attempts = 0
+
+    async def parent(context: OperationContext) -> Outcome:
+        nonlocal attempts
+        attempts += 1
+        submissions = [Submission(operationtype=int(CHILD)) for _ in range(5)]
+        first = await context.start_children(submissions)
+        again = await context.start_children(submissions)
+        more = await context.start_children(submissions[:2], key="more")
+        return Done(f"{first} {again} {more}")
+
+    world.handle(parent, type=PARENT)
+    parent_id = await world.submit(type=PARENT)
+    await world.deliver()
+    assert (await world.get(parent_id)).friendlymessage == "5 5 7"
+    assert len(await kept(world)) == 8
+
+
+async def test_cancelling_a_waiting_parent_cancels_what_it_started(world: World) -> None:
+    async def parent(context: OperationContext) -> Outcome:
+        due = context.now() + timedelta(days=1)
+        await context.start_children([Submission(operationtype=int(CHILD), postponeuntil=due) for _ in range(4)])
+        return WaitingForChildren("started")
+
+    world.handle(parent, type=PARENT)
+    parent_id = await world.submit(type=PARENT)
+    await world.run_everything()
+    assert (await world.control.cancel(parent_id)).statuscode is StatusCode.CANCELED
+    await world.run_everything()
+    children = [each for each in await kept(world) if each.operationtype == CHILD]
+    assert [each.statuscode for each in children] == [StatusCode.CANCELED] * 4
+    [canceller] = [each for each in await kept(world) if each.operationtype == OperationType.CANCEL_ASYNC_OPERATIONS]
+    assert (canceller.statuscode, canceller.successcount) == (StatusCode.SUCCEEDED, 4)
+
+
+async def test_a_family_is_deleted_without_a_trace(world: World) -> None:
+    a_family(world, 5)
+    parent_id = await world.submit(type=PARENT)
+    await world.run_everything()
+    for each in await kept(world):
+        await world.control.delete(each.asyncoperationid)
+    assert await world.engine.store.read(parent_id) is None
+    table = world.engine.store.table
+    for shard in range(world.engine.store.shards):
+        assert [row.key async for row in table.scan(ids.partition_name(shard))] == []
+
+
+async def test_a_child_cannot_have_a_token(world: World) -> None:
+    async def parent(context: OperationContext) -> Outcome:
+        with pytest.raises(InvalidOperation, match="dependencytoken"):
+            await context.start_children([Submission(operationtype=int(CHILD), dependencytoken="t")])
+
+    world.handle(parent, type=PARENT)
+    parent_id = await world.submit(type=PARENT)
+    await world.run_everything()
+    assert (await world.get(parent_id)).statuscode is StatusCode.SUCCEEDED
+
+
+def awaiting(world: World, *, until: timedelta | None = None) -> None:
+    async def handler(context: OperationContext) -> Outcome:
+        if context.checkpoint is None:
+            return WaitingForEvent(
+                "approved", until=None if until is None else context.now() + until, checkpoint="asked"
+            )
+        return Done(f"approved by {(await context.event('approved') or {}).get('by', 'nobody')}")
+
+    world.handle(handler)
+
+
+async def test_an_event_wakes_the_operation_that_waits_for_it(world: World) -> None:
+    awaiting(world)
+    operation_id = await world.submit()
+    await world.run_everything()
+    operation = await world.get(operation_id)
+    assert (operation.waitreason, operation.iswaitingforevent) == ("event", True)
+    await world.control.raise_event(operation_id, "other", {"by": "nobody"})
+    await world.run_everything()
+    assert (await world.get(operation_id)).waitreason == "event"
+    await world.control.raise_event(operation_id, "approved", {"by": "Ada"})
+    await world.run_everything()
+    operation = await world.get(operation_id)
+    assert (operation.friendlymessage, operation.iswaitingforevent) == ("approved by Ada", False)
+
+
+async def test_an_event_that_comes_first_is_not_lost(world: World) -> None:
+    awaiting(world)
+    operation_id = await world.submit()
+    await world.control.raise_event(operation_id, "approved", {"by": "Grace"})
+    await world.run_everything()
+    assert (await world.get(operation_id)).friendlymessage == "approved by Grace"
+
+
+async def test_an_event_that_comes_while_the_handler_runs_is_not_lost(world: World) -> None:
+    go = asyncio.Event()
+
+    async def handler(context: OperationContext) -> Outcome:
+        if context.checkpoint is None:
+            await go.wait()
+            return WaitingForEvent("approved", checkpoint="asked")
+        return Done("approved")
+
+    world.handle(handler)
+    operation_id = await world.submit()
+    running = await world.start(operation_id)
+    await world.control.raise_event(operation_id, "approved")
+    go.set()
+    await running
+    await world.run_everything()
+    assert (await world.get(operation_id)).friendlymessage == "approved"
+
+
+async def test_waiting_for_an_event_ends_with_its_time(world: World) -> None:
+    awaiting(world, until=timedelta(days=30))
+    operation_id = await world.submit()
+    await world.run_everything()
+    world.clock.jump(timedelta(days=29))
+    await world.sweep()
+    await world.run_everything()
+    assert (await world.get(operation_id)).waitreason == "event"
+    world.clock.jump(timedelta(days=1, seconds=1))
+    await world.sweep()
+    await world.run_everything()
+    assert (await world.get(operation_id)).friendlymessage == "approved by nobody"
+
+
+async def test_events_have_rules(world: World) -> None:
+    operation_id = await world.submit()
+    with pytest.raises(InvalidOperation, match="event name"):
+        await world.control.raise_event(operation_id, "a/b")
+    with pytest.raises(InvalidOperation, match="limit"):
+        await world.control.raise_event(operation_id, "a", "x" * 40_000)
+    await world.control.cancel(operation_id)
+    with pytest.raises(StateChangeRefused):
+        await world.control.raise_event(operation_id, "a")
+
+
+async def act(world: World, **data: object) -> AsyncOperation:
+    """Submit an action on many operations, run it, and return what became of it."""
+    submission = Submission(operationtype=int(OperationType.CANCEL_ASYNC_OPERATIONS), data=data)
+    operation = submission.operation(now=world.clock.now(), new_id=an_id(world.clock.now()))
+    await world.engine.submit(operation)
+    await world.run_everything()
+    return await world.get(operation.asyncoperationid)
+
+
+WAITING = [["statuscode", "eq", 10], ["name", "eq", "this"]]
+
+
+async def waiting(world: World, number: int) -> list[UUID]:
+    due = world.clock.now() + timedelta(days=1)
+    return [
+        await world.submit(operation_id=uuid4(), name=name, statuscode=StatusCode.WAITING, postponeuntil=due)
+        for name in ["this"] * number + ["that"]
+    ]
+
+
+async def test_all_that_match_are_counted_and_then_cancelled(world: World) -> None:
+    made = await waiting(world, 9)
+    counted = await act(world, Action="cancel", Filter=WAITING, DryRun=True)
+    assert (counted.successcount, counted.friendlymessage) == (9, "9 match; 0 refused.")
+    assert {(await world.get(each)).statuscode for each in made} == {StatusCode.WAITING}
+    done = await act(world, Action="cancel", Filter=WAITING)
+    assert (done.statuscode, done.successcount, done.failurecount) == (StatusCode.SUCCEEDED, 9, 0)
+    assert [(await world.get(each)).statuscode for each in made] == [StatusCode.CANCELED] * 9 + [StatusCode.WAITING]
+
+
+async def test_what_is_refused_is_counted_and_stops_nothing(world: World) -> None:
+    await waiting(world, 3)
+    done = await act(world, Action="pause", Filter=WAITING)
+    assert (done.statuscode, done.successcount, done.failurecount) == (StatusCode.SUCCEEDED, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"Action": "destroy", "Filter": WAITING}, "none of cancel, delete, pause"),
+        ({"Action": "cancel"}, "Filter must name"),
+        ({"Action": "cancel", "Filter": []}, "Filter must name"),
+        ({"Action": "cancel", "Filter": [["nonsense", "eq", 1]]}, "no condition"),
+        ({"Action": "cancel", "Filter": [["name", "like", "x"]]}, "no condition"),
+        ({"Action": "postpone", "Filter": WAITING, "PostponeUntil": "soon"}, "no moment"),
+    ],
+)
+async def test_a_wrong_request_says_what_to_change(world: World, data: dict[str, object], said: str) -> None:
+    done = await act(world, **data)
+    assert done.statuscode is StatusCode.FAILED
+    assert said in (done.message or "")
