@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         timedelta | None,
         Field(description="How long a handler works before it yields; each operation type's own without it."),
     ] = None
+    max_depth: Annotated[
+        int, Field(ge=1, description="Operations that cause each other may be this deep; the next one is failed.")
+    ] = 16
     handler_modules: Annotated[
         str, Field(description="Packages whose modules register handlers, separated by commas.")
     ] = "handlers"
@@ -70,6 +73,7 @@ class Settings(BaseSettings):
             slice=self.slice,
             agenda=AgendaPolicy(hint_grace=self.hint_grace),
             shards=self.shards,
+            max_depth=self.max_depth,
         )
 
     def retention(self) -> Retention:

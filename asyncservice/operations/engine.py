@@ -50,6 +50,8 @@ class EngineOptions:
     #: Overrides how long every type's slice may work, where given.
     slice: timedelta | None = None
     agenda: AgendaPolicy = field(default_factory=AgendaPolicy)
+    #: An operation deeper in a chain of operations that cause each other is failed (reference, section 3.9).
+    max_depth: int = 16
     #: Partitions, at the very first start.
     shards: int = 16
 
@@ -151,6 +153,9 @@ class Engine:
             control=self.control,
             hint_all=self._hint_all,
         )
+        if stored.operation.depth > self.options.max_depth:
+            await self._conclude(attempt, self._too_deep)
+            return
         if registration is None:
             await self._conclude(attempt, self._unhandled)
             return
@@ -304,6 +309,16 @@ class Engine:
         for family, places in ready.items():
             for start in range(0, len(places), TICKETS_A_HINT):
                 await self.hints.send(family, places[start : start + TICKETS_A_HINT], now=now)
+
+    def _too_deep(self, record: AsyncOperation) -> AsyncOperation:
+        message = (
+            f"Operation {record.asyncoperationid} is {record.depth} deep in the chain of correlation "
+            f"{record.correlationid}; it was started by operation {record.parentoperationid}. "
+            f"{self.options.max_depth} is the limit: the chain probably goes round in a circle."
+        )
+        return lifecycle.failed(
+            record, now=self.clock.now(), code=ErrorCode.LOOP_DETECTED, message=message, recur=False
+        )
 
     def _unhandled(self, record: AsyncOperation) -> AsyncOperation:
         label = record.type.label if record.type else "unknown"

@@ -11,7 +11,7 @@ from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.store import OperationStore
 from asyncservice.operations.tokens import Line
 from asyncservice.storage.errors import RowConflict, StorageUnavailable
-from asyncservice.storage.tables import MAX_WRITES, Insert, Write
+from asyncservice.storage.tables import MAX_WRITES, Insert, Put, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,7 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
             results[operation.asyncoperationid] = Inserted(settled, new=False)
         else:
             waiting.append(settled)
+    cut = False
     while waiting:
         drafts = await _drafts(store, waiting)
         partition = store.place(waiting[0]).partition
@@ -84,7 +85,10 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
             found = [await store.read(draft.id) for draft in drafts]
             # It is one transaction: when the first was written, all were.
             if found[0] is None or found[0].write_id != drafts[0].stored.write_id:
-                raise
+                if cut:
+                    raise
+                cut = True  # An idle connection that was cut, which the clients pass on; once is no outage.
+                continue
             results |= {each.operation.asyncoperationid: Inserted(each, new=True) for each in found if each}
             break
         else:
@@ -150,7 +154,7 @@ async def _draft(store: OperationStore, operation: AsyncOperation) -> _Draft:
     values = codec.to_row(operation, spilled=spilled) | {codec.WRITE_ID: write_id}
     writes: list[Write] = [Insert(place.key, values)]
     if due is not None:
-        writes.append(Insert(ids.agenda_key(due, place), {}))
+        writes.append(Put(ids.agenda_key(due, place), {}))
     own_partition = place.partition == ids.partition_of(operation.asyncoperationid, store.shards)
     if own_partition and ids.needs_alias(operation.asyncoperationid, place, store.shards):
         alias = ids.alias_row(place, operation.createdon)

@@ -39,6 +39,8 @@ PAYLOADS: Final = "async-operation-payloads"
 DEFAULT_SHARDS: Final = 16
 #: Counts what a release needs in the storage; raised when it needs another table, queue or container.
 FORMAT: Final = 1
+#: A write that was certainly not applied is made again this often before its caller hears of it.
+_TRIES: Final = 10
 _LAYOUT: Final = ("layout", "layout")
 
 
@@ -142,7 +144,8 @@ class OperationStore:
         answer was lost is recognised.
         """
         place = self.place(after)
-        while True:
+        cut = False
+        for tries_left in reversed(range(_TRIES)):
             line = await self._line_changes(before.operation, after, place, now)
             kin = self._kin_changes(before.operation, after, place, now)
             change = await self.prepare(before, line.operation, now=now, look_again=look_again)
@@ -154,12 +157,16 @@ class OperationStore:
                 row = await self.table.read(place.partition, place.key)
                 if row is not None and row.values.get(codec.WRITE_ID) == change.write_id:
                     return replace(change.stored, etag=row.etag, released=released)
+                is_unchanged = row is not None and row.etag == before.etag
+                if is_unchanged and tries_left and not (cut and isinstance(error, StorageUnavailable)):
+                    # The token's line changed under us, or an idle connection was cut, which the clients pass on.
+                    cut |= isinstance(error, StorageUnavailable)
+                    continue
                 if isinstance(error, StorageUnavailable):
                     raise
-                if line.writes and row is not None and row.etag == before.etag:
-                    continue  # The line changed under us, not the operation.
                 raise ChangedMeanwhile(after.asyncoperationid) from error
             return replace(change.stored, etag=etags[0], released=released)
+        raise ChangedMeanwhile(after.asyncoperationid)
 
     async def prepare(
         self, before: Stored, after: AsyncOperation, *, now: datetime, look_again: datetime | None = None

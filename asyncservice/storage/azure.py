@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
+from urllib.request import getproxies
 
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables.aio import TableServiceClient
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob.aio import BlobServiceClient
@@ -123,11 +125,20 @@ class _Services(Protocol):
     def closing(self) -> tuple[Any, ...]: ...
 
 
+def _transport() -> AioHttpTransport:
+    """Return a transport that looks for a proxy only where the environment names one.
+
+    With the environment's settings on, every request also looks for a .netrc file, in a thread of its own; that is a
+    fifth of a busy host's processor time.
+    """
+    return AioHttpTransport(use_env_settings=bool(getproxies()))
+
+
 class _ByConnectionString:
     def __init__(self, connection_string: str) -> None:
-        self.table = TableServiceClient.from_connection_string(connection_string)
-        self.queue = QueueServiceClient.from_connection_string(connection_string)
-        self.blob = BlobServiceClient.from_connection_string(connection_string)
+        self.table = TableServiceClient.from_connection_string(connection_string, transport=_transport())
+        self.queue = QueueServiceClient.from_connection_string(connection_string, transport=_transport())
+        self.blob = BlobServiceClient.from_connection_string(connection_string, transport=_transport())
 
     def closing(self) -> tuple[Any, ...]:
         return self.table, self.queue, self.blob
@@ -140,9 +151,9 @@ class _ByIdentity:
             if managed
             else DefaultAzureCredential(managed_identity_client_id=client_id)
         )
-        self.table = TableServiceClient(endpoints["table"], credential=self._credential)
-        self.queue = QueueServiceClient(endpoints["queue"], credential=self._credential)
-        self.blob = BlobServiceClient(endpoints["blob"], credential=self._credential)
+        self.table = TableServiceClient(endpoints["table"], credential=self._credential, transport=_transport())
+        self.queue = QueueServiceClient(endpoints["queue"], credential=self._credential, transport=_transport())
+        self.blob = BlobServiceClient(endpoints["blob"], credential=self._credential, transport=_transport())
 
     def closing(self) -> tuple[Any, ...]:
         return self._credential, self.table, self.queue, self.blob

@@ -8,7 +8,7 @@ import pytest
 
 from asyncservice.operations import ids
 from asyncservice.operations.agenda import Repair
-from asyncservice.operations.errors import InvalidOperation, StateChangeRefused
+from asyncservice.operations.errors import ErrorCode, InvalidOperation, StateChangeRefused
 from asyncservice.operations.handling import (
     Done,
     OperationContext,
@@ -301,3 +301,29 @@ async def test_a_wrong_request_says_what_to_change(world: World, data: dict[str,
     done = await act(world, **data)
     assert done.statuscode is StatusCode.FAILED
     assert said in (done.message or "")
+
+
+async def test_a_chain_that_goes_round_in_a_circle_is_ended(world: World) -> None:
+    async def handler(context: OperationContext) -> Outcome:
+        await context.start_children([Submission(operationtype=int(CHILD))])
+
+    world.handle(handler, type=CHILD)
+    await world.submit(type=CHILD)
+    await world.run_everything()
+    chain = sorted(await kept(world), key=lambda each: each.depth)
+    assert [each.depth for each in chain] == list(range(1, 18))
+    assert {each.statuscode for each in chain[:16]} == {StatusCode.SUCCEEDED}
+    assert (chain[16].statuscode, chain[16].errorcode) == (StatusCode.FAILED, ErrorCode.LOOP_DETECTED)
+    assert str(chain[0].asyncoperationid) in (chain[16].message or ""), "the correlation is the first one's id"
+    assert str(chain[15].asyncoperationid) in (chain[16].message or "")
+
+
+async def test_a_chain_that_was_quiet_counts_anew(world: World) -> None:
+    async def handler(context: OperationContext) -> Outcome:
+        world.clock.jump(timedelta(minutes=11))
+        await context.start_children([Submission(operationtype=int(CHILD), name="child")], key="once")
+
+    world.handle(handler, type=PARENT)
+    await world.submit(type=PARENT, depth=16)
+    await world.deliver()
+    assert [each.depth for each in await kept(world) if each.name == "child"] == [1]
