@@ -1,5 +1,6 @@
 """An import through the running app that is killed in its midst, and what the tables say of it afterwards."""
 
+import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from asyncservice.client import AsyncServiceClient
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StatusCode
+from asyncservice.organization.importing.problems import row_id
 from asyncservice.organization.importing.service import IMPORT_OPERATIONS, NewImport, create_import
 from asyncservice.organization.importing.steps import ImportStatus
 from asyncservice.organization.organization import Organization
@@ -48,23 +50,32 @@ async def import_and_kill(hosts: Hosts, client: AsyncServiceClient, *, rows: int
         await _done(client, await client.submit(step, data), rows, limit)
     submitted = await client.submit(last, data)
 
-    async def is_under_way() -> AsyncOperation | None:
-        operation = await client.get(submitted.asyncoperationid)
-        assert not operation.is_completed, "it was over before it could be killed"
-        return operation if rows // 4 <= (operation.successcount or 0) else None
+    accounts = organization.records("account")
 
-    await eventually(is_under_way, within=limit, meanwhile=host.must_run)
-    await host.kill()
+    async def it_died_inside_a_chunk() -> AsyncOperation | None:
+        """Hold the host still; kill it when rows are records already that no checkpoint knows of."""
+        with host.held_still():
+            operation = await client.get(submitted.asyncoperationid)
+            assert not operation.is_completed, "it was over before it could be killed"
+            saved = operation.successcount or 0
+            if saved < rows // 4:
+                return None
+            following = [row_id(made.importfile_id, saved + number) for number in range(16)]
+            if not any(await asyncio.gather(*(accounts.find(each) for each in following))):
+                return None
+            await host.kill()
+            return operation
+
+    left = await eventually(it_died_inside_a_chunk, within=limit, meanwhile=host.must_run)
     killed = time.monotonic()
-    left = await client.get(submitted.asyncoperationid)
+    saved = left.successcount or 0
     assert (left.statuscode, left.totalcount) == (StatusCode.IN_PROGRESS, rows)
-    assert rows // 4 <= (left.successcount or 0) < rows
-    accounts = await _accounts(organization, made)
-    assert max(accounts.values()) == 1
-    assert (left.successcount or 0) <= len(accounts) < rows
+    in_the_tables = await _accounts(organization, made)
+    assert max(in_the_tables.values()) == 1
+    assert saved < len(in_the_tables) < rows
 
     second = await hosts.start()
-    seen: list[int] = [left.successcount or 0]
+    seen = [saved]
     done = await client.wait(
         submitted.asyncoperationid, timeout=limit, seen=lambda operation: seen.append(operation.successcount or 0)
     )
@@ -78,8 +89,8 @@ async def import_and_kill(hosts: Hosts, client: AsyncServiceClient, *, rows: int
     assert await second.terminate() == 0
     return Survival(
         rows=rows,
-        saved=left.successcount or 0,
-        made=len(accounts),
+        saved=saved,
+        made=len(in_the_tables),
         seconds=ended - began,
         seconds_after_the_kill=ended - killed,
         attempts=len(claims(done)),

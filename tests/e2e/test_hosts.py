@@ -1,7 +1,10 @@
 """Several hosts on one storage, and hosts that are asked to stop."""
 
 import asyncio
+import json
 from datetime import timedelta
+from http import HTTPStatus
+from urllib.request import urlopen
 
 from asyncservice.client import AsyncServiceClient
 from asyncservice.operations.record import AsyncOperation
@@ -24,6 +27,20 @@ async def all_succeeded(client: AsyncServiceClient, operations: int, *hosts: Hos
 
     await eventually(enough, within=timedelta(seconds=60), meanwhile=all_run)
     return await Evidence.of(client.storage)
+
+
+async def test_a_host_says_that_it_is_well(hosts: Hosts, client: AsyncServiceClient) -> None:
+    await client.ping()
+    host = await hosts.start()
+
+    def ask() -> tuple[int, object]:
+        with urlopen(f"{host.url}/api/health", timeout=20) as answer:  # noqa: S310 - our own host
+            return answer.status, json.load(answer)
+
+    status, body = await asyncio.to_thread(ask)
+    assert status == HTTPStatus.OK
+    assert isinstance(body, dict)
+    assert body["status"] == "ok"
 
 
 async def test_two_hosts_share_the_work(hosts: Hosts, client: AsyncServiceClient) -> None:
