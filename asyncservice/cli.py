@@ -4,9 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,9 @@ from uuid import UUID
 import click
 from rich.console import Console
 
-from asyncservice import devhost, display, storagechoice
+from asyncservice import clioptions, devhost, display, storagechoice
 from asyncservice.client import AsyncServiceClient
+from asyncservice.clioptions import Choice
 from asyncservice.operations.errors import AsyncServiceError
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family, OperationType
@@ -27,26 +26,10 @@ from asyncservice.operations.switch import Stopped
 from asyncservice.organization.importing.service import IMPORT_OPERATIONS, create_import
 from asyncservice.organization.organization import Organization
 from asyncservice.settings import STORAGE_SETTING
-from asyncservice.storage.azure import StorageSettingsError
-from asyncservice.storage.errors import StorageError
 from asyncservice.storage.tables import Comparison
 from asyncservice.storagechoice import Running
 
 console = Console()
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which storage account the command was told to use."""
-
-    connection_string: str | None
-    storage_port: int | None
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[AsyncServiceClient]:
-        """Open a client for the account."""
-        async with AsyncServiceClient(storagechoice.choose(self.connection_string, self.storage_port)) as client:
-            yield client
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,25 +42,13 @@ def main(context: click.Context, connection_string: str | None, account_port: in
     context.obj = Choice(connection_string, account_port)
 
 
-def _run[T](work: Coroutine[Any, Any, T]) -> T:
-    """Run *work*; tell what went wrong in one sentence and leave with 1."""
-    try:
-        return asyncio.run(work)
-    except (AsyncServiceError, StorageSettingsError) as error:
-        raise click.ClickException(str(error)) from error
-    except StorageError as error:
-        raise click.ClickException(f"The storage does not answer as it should: {error}") from error
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
 @main.command()
 @click.option("--port", default=7071, show_default=True, help="Where the host serves HTTP; 0 for any free port.")
 @click.option("--storage-port", default=10000, show_default=True, help="Blob port of the emulator; queue +1, table +2.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where the emulator keeps its data.")
 def up(port: int, storage_port: int, data: Path | None) -> None:
     """Run the service here until Ctrl-C: the storage emulator, unless a connection string is set, and the host."""
-    sys.exit(_run(_up(port, storage_port, data)))
+    sys.exit(clioptions.run(_up(port, storage_port, data)))
 
 
 async def _up(port: int, storage_port: int, data: Path | None) -> int:
@@ -103,38 +74,11 @@ async def _serve(port: int, connection_string: str, settings: dict[str, str]) ->
         storagechoice.take_note_away()
 
 
-def _data(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, Any] | None:
-    """Read --data: JSON, or @FILE."""
-    if value is None:
-        return None
-    try:
-        text = Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
-        data = json.loads(text)
-    except OSError as error:
-        raise click.BadParameter(f"{value[1:]} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise click.BadParameter(f'it is no JSON ({error}); write \'{{"key": "value"}}\' or @FILE.') from error
-    if not isinstance(data, dict):
-        raise click.BadParameter('it must be a JSON object, as in \'{"ImportId": "…"}\'.')
-    return data
-
-
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """Read a moment: RFC 3339; without a zone it is UTC."""
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no moment; write it like 2026-01-31T22:00:00Z.") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 @main.command()
 @click.argument("operationtype", metavar="TYPE")
-@click.option("--data", callback=_data, help="The input: a JSON object, or @FILE.")
+@click.option("--data", callback=clioptions.data, help="The input: a JSON object, or @FILE.")
 @click.option("--name", help="A name for people.")
-@click.option("--postpone-until", callback=_moment, help="Not before this moment, as in 2026-01-31T22:00:00Z.")
+@click.option("--postpone-until", callback=clioptions.moment, help="Not before then, as in 2026-01-31T22:00:00Z.")
 @click.option("--depends-on", "dependencytoken", help="A dependency token; its operations run one at a time.")
 @click.option("--recurrence", "recurrencepattern", help="Repeat by this rule, as in FREQ=DAILY;INTERVAL=2.")
 @click.option(
@@ -152,7 +96,7 @@ def submit(choice: Choice, /, operationtype: str, data: dict[str, Any] | None, *
             print(operation.asyncoperationid, flush=True)
             return await _watch(client, [operation.asyncoperationid]) if follow else operation
 
-    operation = _run(work())
+    operation = clioptions.run(work())
     if follow:
         sys.exit(0 if operation.errorcode is None else 1)
 
@@ -182,7 +126,7 @@ def list_jobs(choice: Choice, state: str | None, operationtype: str | None, limi
         async with choice.client() as client:
             return [operation async for operation in client.list(where=where, limit=limit)]
 
-    console.print(display.operations_table(_run(work())))
+    console.print(display.operations_table(clioptions.run(work())))
 
 
 @jobs.command()
@@ -198,9 +142,9 @@ def show(choice: Choice, operation_id: UUID, as_json: bool) -> None:  # noqa: FB
             if as_json:
                 print(json.dumps(display.as_plain(operation, history), indent=2, ensure_ascii=False))
             else:
-                display.show_operation(console, operation, history)
+                display.show_operation(console, operation, history, stopped=await client.service_state())
 
-    _run(work())
+    clioptions.run(work())
 
 
 @jobs.command()
@@ -217,7 +161,7 @@ def watch(choice: Choice, operation_ids: tuple[UUID, ...]) -> None:
                 watched = [each.asyncoperationid async for each in client.list(where=unfinished, limit=50)]
             return await _watch(client, watched) if watched else None
 
-    if _run(work()) is None:
+    if clioptions.run(work()) is None:
         console.print("Nothing is under way.")
 
 
@@ -235,7 +179,7 @@ def _action(name: str, describe: str) -> None:
     @click.argument("operation_ids", type=click.UUID, metavar="ID...", nargs=-1, required=True)
     @click.pass_obj
     def act(choice: Choice, operation_ids: tuple[UUID, ...]) -> None:
-        _run(_act_on_all(choice, operation_ids, lambda client, each: getattr(client, name)(each)))
+        clioptions.run(_act_on_all(choice, operation_ids, lambda client, each: getattr(client, name)(each)))
 
 
 for _name, _help in {
@@ -250,11 +194,56 @@ for _name, _help in {
 
 @jobs.command()
 @click.argument("operation_ids", type=click.UUID, metavar="ID...", nargs=-1, required=True)
-@click.option("--until", required=True, callback=_moment, help="The moment, as in 2026-01-31T22:00:00Z.")
+@click.option("--until", required=True, callback=clioptions.moment, help="The moment, as in 2026-01-31T22:00:00Z.")
 @click.pass_obj
 def postpone(choice: Choice, operation_ids: tuple[UUID, ...], until: datetime) -> None:
     """Do not run operations before a moment; running ones are stopped first."""
-    _run(_act_on_all(choice, operation_ids, lambda client, each: client.postpone(each, until)))
+    clioptions.run(_act_on_all(choice, operation_ids, lambda client, each: client.postpone(each, until)))
+
+
+@jobs.command("raise")
+@click.argument("operation_id", type=click.UUID, metavar="ID")
+@click.argument("name")
+@click.option("--data", callback=clioptions.data, help="What the event brings: a JSON object, or @FILE.")
+@click.pass_obj
+def raise_event(choice: Choice, operation_id: UUID, name: str, data: dict[str, Any] | None) -> None:
+    """Let an operation know that the event NAME has happened; it need not wait for it yet."""
+
+    async def act(client: AsyncServiceClient, each: UUID) -> AsyncOperation:
+        return await client.raise_event(each, name, data)
+
+    clioptions.run(_act_on_all(choice, (operation_id,), act))
+
+
+@jobs.command("all")
+@click.argument("action", type=click.Choice(["cancel", "pause", "resume", "postpone", "retry", "delete"]))
+@click.option(
+    "--where",
+    required=True,
+    multiple=True,
+    callback=clioptions.conditions,
+    help="'statuscode eq 31'; repeatable.",
+)
+@click.option("--until", callback=clioptions.moment, help="For postpone: the moment, as in 2026-01-31T22:00:00Z.")
+@click.option("--dry-run", is_flag=True, help="Only count what matches.")
+@click.pass_obj
+def act_on_matching(
+    choice: Choice, /, action: str, where: list[list[Any]], until: datetime | None, *, dry_run: bool
+) -> None:
+    """Do one thing to every operation that matches; an operation of its own, with progress."""
+    data: dict[str, Any] = {"Action": action, "Filter": where, "DryRun": dry_run}
+    if until is not None:
+        data["PostponeUntil"] = until.isoformat()
+
+    async def work() -> AsyncOperation:
+        async with choice.client() as client:
+            kind = OperationType.CANCEL_ASYNC_OPERATIONS
+            submitted = await client.submit(int(kind), data, name=f"{action} all that match")
+            return await _watch(client, [submitted.asyncoperationid])
+
+    done = clioptions.run(work())
+    console.print(display.results_table([done]))
+    sys.exit(0 if done.errorcode is None else 1)
 
 
 async def _act_on_all(
@@ -301,7 +290,7 @@ def stop(choice: Choice, families: tuple[str, ...]) -> None:
         async with choice.client() as client:
             return await client.stop_service([Family(each) for each in families] or Family)
 
-    console.print(display.service_text(_run(work())))
+    console.print(display.service_text(clioptions.run(work())))
 
 
 @service.command()
@@ -315,7 +304,7 @@ def start(choice: Choice, families: tuple[str, ...]) -> None:
             waiting = await client.start_service([Family(each) for each in families] or Family)
             return waiting, await client.service_state()
 
-    waiting, state = _run(work())
+    waiting, state = clioptions.run(work())
     console.print(f"{display.service_text(state)} {waiting:,} operations were waiting.")
 
 
@@ -334,7 +323,7 @@ def status(choice: Choice) -> None:
             lengths = await asyncio.gather(*(client.storage.queue(name).length() for name in names))
             console.print(display.queues_table(dict(zip(names, lengths, strict=True))))
 
-    _run(work())
+    clioptions.run(work())
 
 
 @main.group()
@@ -351,7 +340,7 @@ def list_poison(choice: Choice) -> None:
         async with choice.client() as client:
             return [message async for message in client.poison_messages()]
 
-    console.print(display.poison_table(_run(work())))
+    console.print(display.poison_table(clioptions.run(work())))
 
 
 @poison.command()
@@ -364,7 +353,7 @@ def redrive(choice: Choice, message_id: str | None) -> None:
         async with choice.client() as client:
             return await client.redrive(message_id)
 
-    moved = _run(work())
+    moved = clioptions.run(work())
     print(f"{moved} redriven")
     if message_id is not None and not moved:
         raise click.ClickException(f"There is no poison message {message_id}, or somebody else has it just now.")
@@ -387,7 +376,7 @@ def import_file(choice: Choice, file: Path, entity: str, pairs: tuple[str, ...])
         async with choice.client() as client:
             return await run_import(client, file.name, content, entity=entity, columns=columns or None)
 
-    done = _run(work())
+    done = clioptions.run(work())
     console.print(display.results_table(done))
     sys.exit(0 if all(operation.errorcode is None for operation in done) else 1)
 

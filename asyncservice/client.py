@@ -195,6 +195,18 @@ class AsyncServiceClient:
         """Run a failed operation again from its last checkpoint. Raises StateChangeRefused when it has not failed."""
         return await self._control.retry(operation_id)
 
+    async def raise_event(
+        self,
+        operation_id: UUID,
+        name: str,
+        data: Any = None,  # noqa: ANN401 - any JSON value
+    ) -> AsyncOperation:
+        """Let an operation know that something has happened, whether it waits for it already or not.
+
+        Raises InvalidOperation for a wrong name or too much data, StateChangeRefused when it is completed.
+        """
+        return await self._control.raise_event(operation_id, name, data)
+
     async def delete(self, operation_id: UUID) -> None:
         """Remove a completed operation with all that belongs to it. Raises StateChangeRefused when it is not."""
         await self._control.delete(operation_id)
@@ -315,6 +327,10 @@ class SyncServiceClient:
     def retry(self, operation_id: UUID) -> AsyncOperation:
         """Run a failed operation again; see AsyncServiceClient.retry."""
         return self._run(self._client.retry(operation_id))
+
+    def raise_event(self, operation_id: UUID, name: str, data: Any = None) -> AsyncOperation:  # noqa: ANN401 - any JSON
+        """Let an operation know that something has happened; see AsyncServiceClient.raise_event."""
+        return self._run(self._client.raise_event(operation_id, name, data))
 
     def delete(self, operation_id: UUID) -> None:
         """Remove a completed operation; see AsyncServiceClient.delete."""

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Self
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+from asyncservice.operations.hints import family_of
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.poison import PoisonMessage
 from asyncservice.operations.record import DATAVERSE_FIELDS, AsyncOperation
@@ -41,18 +43,18 @@ def type_label(operation: AsyncOperation) -> str:
 
 def operations_table(operations: Iterable[AsyncOperation], *, title: str = "System jobs") -> Table:
     """Return a table with one line for each operation."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("asyncoperationid", no_wrap=True, min_width=36)
     table.add_column("name", no_wrap=True, overflow="ellipsis")
-    table.add_column("status", no_wrap=True)
-    table.add_column("created (UTC)", no_wrap=True, overflow="ellipsis")
+    table.add_column("status", no_wrap=True, min_width=12)
+    table.add_column("created (UTC)", no_wrap=True, min_width=14)
     table.add_column("progress", overflow="fold")
     for operation in operations:
         table.add_row(
             str(operation.asyncoperationid),
             Text(operation.label),
             status_text(operation.statuscode),
-            _moment(operation.createdon),
+            operation.createdon.strftime("%m-%d %H:%M:%S"),
             progress_text(operation),
         )
     return table
@@ -78,8 +80,13 @@ def results_table(operations: Sequence[AsyncOperation]) -> Table:
     return table
 
 
-def show_operation(console: Console, operation: AsyncOperation, history: Iterable[HistoryEntry]) -> None:
+def show_operation(
+    console: Console, operation: AsyncOperation, history: Iterable[HistoryEntry], *, stopped: Stopped
+) -> None:
     """Print everything an operator may want to know of one operation."""
+    waits_for = operation.waitreason
+    if waits_for == "resources" and family_of(operation) in stopped.families:
+        waits_for = "the start of the service: it is stopped"
     table = Table(show_header=False, box=None, title=operation.label, title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -94,7 +101,7 @@ def show_operation(console: Console, operation: AsyncOperation, history: Iterabl
         "postponeuntil": _moment(operation.postponeuntil),
         "executiontimespan": operation.executiontimespan,
         "retrycount": operation.retrycount,
-        "waits for": operation.waitreason,
+        "waits for": waits_for if operation.blockedby is None else f"{waits_for}: {operation.blockedby}",
         "recurrencepattern": operation.recurrencepattern,
         "dependencytoken": operation.dependencytoken,
         "hostid": operation.hostid,
