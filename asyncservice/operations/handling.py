@@ -80,6 +80,17 @@ class OperationFailed(Exception):  # noqa: N818 - names the outcome it causes
         self.code, self.friendly = code, friendly
 
 
+class SuspendOperation(Exception):  # noqa: N818 - names the outcome it causes
+    """Only a person can help: the operation waits, saying why, until somebody resumes it.
+
+    Section 3.5 of the reference wants this of an answer that says Unauthorized (401).
+    """
+
+    def __init__(self, message: str, *, code: int = ErrorCode.UNEXPECTED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class RetryOperation(Exception):  # noqa: N818 - names the outcome it causes
     """This attempt has failed, a later one may succeed. The type's RetryPolicy decides whether and when."""
 

@@ -358,6 +358,20 @@ def waits_for(blockedby: UUID) -> str:
     return f"Waits for operation {blockedby}, which has the same dependency token and was submitted before."
 
 
+def suspended(operation: AsyncOperation, *, now: datetime, code: int, message: str) -> AsyncOperation:
+    """Suspend the operation after an error that only a person can mend, until it is resumed."""
+    return _moved(
+        operation,
+        Action.TRY_LATER,
+        now,
+        reason=message,
+        postponeuntil=None,
+        errorcode=code,
+        message=message[:MAX_MESSAGE],
+        deaths=0,
+    )
+
+
 # What people and clients ask for --------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from asyncservice.operations.handling import (
     OperationFailed,
     Postponed,
     RetryOperation,
+    SuspendOperation,
     WaitingForChildren,
     WaitingForEvent,
     Yielded,
@@ -51,7 +52,7 @@ def after_return(outcome: Any, *, now: datetime) -> Change:  # noqa: ANN401 - a 
 
 
 def after_error(error: BaseException, *, now: datetime, policy: RetryPolicy, random: Random) -> Change:
-    """Return what an error does to the operation (reference, section 3.5): fail it, or try again later.
+    """Return what an error does to the operation (reference, section 3.5): fail it, suspend it, or try again later.
 
     An ExceptionGroup counts as the first of its errors that says most: a decided failure, then a retry.
     """
@@ -61,6 +62,8 @@ def after_error(error: BaseException, *, now: datetime, policy: RetryPolicy, ran
             return lambda operation: lifecycle.failed(
                 operation, now=now, code=error.code, message=str(error), friendly=error.friendly
             )
+        case SuspendOperation():
+            return lambda operation: lifecycle.suspended(operation, now=now, code=error.code, message=str(error))
         case RetryOperation():
             return _try_later(error.code, str(error), error.after, now=now, policy=policy, random=random)
         case StorageUnavailable():
@@ -83,6 +86,8 @@ def _try_later(
 ) -> Change:
     def change(operation: AsyncOperation) -> AsyncOperation:
         due = policy.next_attempt(retries=operation.retrycount, now=now, random=random, not_before=not_before)
+        if due is None and policy.suspends:
+            return lifecycle.suspended(operation, now=now, code=code, message=message)
         if due is None:
             return lifecycle.failed(operation, now=now, code=code, message=message)
         return lifecycle.tried_later(operation, now=now, due=due, code=code, message=message)
@@ -99,7 +104,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _weight(error: BaseException) -> int:
-    if isinstance(error, OperationFailed):
+    if isinstance(error, OperationFailed | SuspendOperation):
         return 0
     retryable = isinstance(error, RetryOperation | StorageUnavailable | OSError)
     return 2 if retryable else 1

@@ -15,6 +15,8 @@ class RetryPolicy:
     #: Each delay is this many times the one before.
     factor: float = 2.0
     longest_delay: timedelta = timedelta(hours=1)
+    #: After the last attempt the operation waits for a person instead of failing, as workflow jobs do.
+    suspends: bool = False
     #: Delays vary by this share either way, so that what failed together does not come back together.
     jitter: float = 0.2
 

@@ -17,6 +17,7 @@ from asyncservice.operations.handling import (
     Outcome,
     Postponed,
     RetryOperation,
+    SuspendOperation,
     Yielded,
 )
 from asyncservice.operations.operationtypes import OperationType
@@ -226,6 +227,42 @@ async def test_retries_end_in_failure_with_the_last_error(world: World) -> None:
     operation = await world.get(operation_id)
     assert operation.statuscode is StatusCode.FAILED
     assert (operation.retrycount, operation.errorcode, operation.message) == (2, ErrorCode.SERVER_BUSY, "still busy")
+
+
+async def test_what_only_a_person_can_mend_waits_until_it_is_resumed(world: World) -> None:
+    outcomes: list[Exception | None] = [SuspendOperation("401 Unauthorized", code=ErrorCode.NETWORK), None]
+
+    async def handler(_: OperationContext) -> Outcome:
+        if (error := outcomes.pop(0)) is not None:
+            raise error
+
+    world.handle(handler)
+    operation_id = await world.submit()
+    await world.run_everything()
+    world.clock.jump(timedelta(days=30))
+    await world.sweep()
+    await world.run_everything()
+    operation = await world.get(operation_id)
+    assert (operation.statuscode, operation.waitreason) == (StatusCode.WAITING, "person")
+    assert (operation.errorcode, operation.message, operation.retrycount) == (ErrorCode.NETWORK, "401 Unauthorized", 0)
+    await world.control.resume(operation_id)
+    await world.run_everything()
+    assert (await world.get(operation_id)).statuscode is StatusCode.SUCCEEDED
+
+
+async def test_a_policy_may_suspend_instead_of_failing(world: World) -> None:
+    async def handler(_: OperationContext) -> Outcome:
+        raise RetryOperation("still busy")
+
+    world.handle(handler, retry=RetryPolicy(max_attempts=1, suspends=True))
+    operation_id = await world.submit()
+    await world.run_everything()
+    operation = await world.get(operation_id)
+    assert (operation.statuscode, operation.waitreason, operation.message) == (
+        StatusCode.WAITING,
+        "person",
+        "still busy",
+    )
 
 
 async def test_a_handler_postpones_itself(world: World) -> None:
