@@ -99,7 +99,7 @@ def check_attempts(operation: AsyncOperation) -> None:
     finished = 0
     before = operation.history[0].on
     for entry in operation.history:
-        assert entry.on >= before or entry.action == Action.CLAIM, f"{operation.asyncoperationid}: time ran backwards"
+        assert entry.on >= before, f"{operation.asyncoperationid}: time ran backwards"
         before = entry.on
         if entry.action == Action.CLAIM:
             assert running is None, f"{operation.asyncoperationid}: attempt {entry.attempt} began inside another"
