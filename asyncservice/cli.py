@@ -21,7 +21,7 @@ from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family, OperationType
 from asyncservice.operations.poison import PoisonMessage
 from asyncservice.operations.record import AsyncOperation
-from asyncservice.operations.states import StateCode
+from asyncservice.operations.states import StateCode, StatusCode
 from asyncservice.operations.switch import Stopped
 from asyncservice.organization.importing.service import IMPORT_OPERATIONS, create_import
 from asyncservice.organization.organization import Organization
@@ -57,6 +57,9 @@ async def _up(port: int, storage_port: int, data: Path | None) -> int:
     folder = data or storagechoice.app_folder() / storagechoice.STATE_FOLDER / "data"
     try:
         async with devhost.Azurite(port=storage_port, data=folder) as emulator:
+            # Whoever reads "ready" may write to the queues at once, so they are made before the host starts.
+            async with AsyncServiceClient.from_connection_string(emulator.connection_string) as client:
+                await client.ping()
             return await _serve(port, emulator.connection_string, {STORAGE_SETTING: emulator.connection_string})
     except devhost.HostError as error:
         raise click.ClickException(str(error)) from error
@@ -98,7 +101,7 @@ def submit(choice: Choice, /, operationtype: str, data: dict[str, Any] | None, *
 
     operation = clioptions.run(work())
     if follow:
-        sys.exit(0 if operation.errorcode is None else 1)
+        sys.exit(0 if operation.statuscode is StatusCode.SUCCEEDED else 1)
 
 
 @main.group()
@@ -126,7 +129,7 @@ def list_jobs(choice: Choice, state: str | None, operationtype: str | None, limi
         async with choice.client() as client:
             return [operation async for operation in client.list(where=where, limit=limit)]
 
-    console.print(display.operations_table(clioptions.run(work())))
+    console.print(display.operations_table(clioptions.run(work()), today=datetime.now(UTC).date()))
 
 
 @jobs.command()
@@ -138,7 +141,7 @@ def show(choice: Choice, operation_id: UUID, as_json: bool) -> None:  # noqa: FB
 
     async def work() -> None:
         async with choice.client() as client:
-            operation, history = await client.get(operation_id), await client.history(operation_id)
+            operation, history = await client.get_with_history(operation_id)
             if as_json:
                 print(json.dumps(display.as_plain(operation, history), indent=2, ensure_ascii=False))
             else:

@@ -128,9 +128,15 @@ class AsyncServiceClient:
 
     async def history(self, operation_id: UUID) -> tuple[HistoryEntry, ...]:
         """Return every move of the operation, the oldest first. Raises OperationNotFound."""
-        await self._control.get(operation_id)
-        stored = await self._engine.store.read(operation_id)
-        return () if stored is None else await self._engine.store.history(stored)
+        return (await self.get_with_history(operation_id))[1]
+
+    async def get_with_history(self, operation_id: UUID) -> tuple[AsyncOperation, tuple[HistoryEntry, ...]]:
+        """Return the operation and every move that made it so. Raises OperationNotFound."""
+        store = self._engine.store
+        stored = await store.read(operation_id)
+        if stored is None:
+            raise OperationNotFound(operation_id)
+        return (await store.load(stored)).operation, await store.history(stored)
 
     async def wait(
         self,

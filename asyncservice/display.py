@@ -1,7 +1,7 @@
 """How the command line shows operations: tables, one operation in full, live progress."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, Self
 
 from rich import box
@@ -41,21 +41,21 @@ def type_label(operation: AsyncOperation) -> str:
     return operation.type.label if operation.type else "(none)"
 
 
-def operations_table(operations: Iterable[AsyncOperation], *, title: str = "System jobs") -> Table:
-    """Return a table with one line for each operation."""
+def operations_table(operations: Iterable[AsyncOperation], *, today: date, title: str = "System jobs") -> Table:
+    """Return a table with one line for each operation, which fits a terminal of 80 columns; times are UTC."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("asyncoperationid", no_wrap=True, min_width=36)
     table.add_column("name", no_wrap=True, overflow="ellipsis")
-    table.add_column("status", no_wrap=True, min_width=12)
-    table.add_column("created (UTC)", no_wrap=True, min_width=14)
-    table.add_column("progress", overflow="fold")
+    table.add_column("status", no_wrap=True, min_width=11)
+    table.add_column("created", no_wrap=True, min_width=10)
+    table.add_column("rows", no_wrap=True)
     for operation in operations:
         table.add_row(
             str(operation.asyncoperationid),
             Text(operation.label),
             status_text(operation.statuscode),
-            operation.createdon.strftime("%m-%d %H:%M:%S"),
-            progress_text(operation),
+            operation.createdon.strftime("%H:%M:%SZ" if operation.createdon.date() == today else "%Y-%m-%d"),
+            "" if operation.successcount is None else f"{operation.successcount:,}",
         )
     return table
 
@@ -136,7 +136,7 @@ def as_plain(operation: AsyncOperation, history: Iterable[HistoryEntry]) -> dict
     for name in DATAVERSE_FIELDS:
         value = getattr(operation, name)
         if value is not None:
-            plain[name] = value if isinstance(value, bool | int | float) else str(value)
+            plain[name] = _json_value(value)
     plain["history"] = [
         {
             "on": entry.on.isoformat(),
@@ -159,6 +159,12 @@ def queues_table(lengths: Mapping[str, int]) -> Table:
     for name, length in lengths.items():
         table.add_row(name, f"{length:,}")
     return table
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def poison_table(messages: Iterable[PoisonMessage]) -> Table:

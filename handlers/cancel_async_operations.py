@@ -14,10 +14,11 @@ successcount, failurecount and totalcount.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from asyncservice.operations.columns import COLUMNS, ColumnType
 from asyncservice.operations.errors import AsyncServiceError, ErrorCode, OperationNotFound
 from asyncservice.operations.handling import (
     Done,
@@ -31,7 +32,7 @@ from asyncservice.operations.handling import (
 from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import DATAVERSE_FIELDS
-from asyncservice.storage.tables import Comparison
+from asyncservice.storage.tables import Comparison, Value
 
 _OPERATORS: Final = ("eq", "ne", "gt", "ge", "lt", "le")
 #: Progress is written after this many operations.
@@ -133,17 +134,46 @@ def _filter(conditions: Any) -> list[Comparison]:  # noqa: ANN401 - a member of 
             'Filter must name what is meant, as in [["statecode", "eq", 0]]; an empty one would mean every operation.',
             code=ErrorCode.INVALID_ARGUMENT,
         )
-    comparisons = []
-    for condition in conditions:
-        match condition:
-            case [str(column), str(operator), str() | int() | float() as value] if (
-                operator in _OPERATORS and column in {*DATAVERSE_FIELDS, "statecode"}
-            ):
-                comparisons.append(Comparison(column, operator, value))  # type: ignore[arg-type]
-            case _:
-                raise OperationFailed(
-                    f"{condition!r} is no condition: write [column, operator, value] with a column of asyncoperation "
-                    f"and one of {', '.join(_OPERATORS)}.",
-                    code=ErrorCode.INVALID_ARGUMENT,
-                )
-    return comparisons
+    return [_comparison(condition) for condition in conditions]
+
+
+def _comparison(condition: Any) -> Comparison:  # noqa: ANN401 - a member of the input
+    """Return what one condition of a Filter asks for, its value as the column keeps it."""
+    match condition:
+        case [str(column), str(operator), str() | int() | float() | bool() as value] if (
+            operator in _OPERATORS and column in {*DATAVERSE_FIELDS, "statecode"}
+        ):
+            pass
+        case _:
+            raise OperationFailed(
+                f"{condition!r} is no condition: write [column, operator, value] with a column of asyncoperation "
+                f"and one of {', '.join(_OPERATORS)}.",
+                code=ErrorCode.INVALID_ARGUMENT,
+            )
+    try:
+        return Comparison(column, operator, _typed(COLUMNS[column].type, value))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise OperationFailed(
+            f"{value!r} does not fit {column}, which is a {COLUMNS[column].type.value}: {error}.",
+            code=ErrorCode.INVALID_ARGUMENT,
+        ) from error
+
+
+def _typed(kind: ColumnType, value: str | float | bool) -> Value:  # noqa: FBT001 - a member of the input
+    """Return *value* as a column of that type keeps it. Raises ValueError when it does not fit."""
+    match kind:
+        case ColumnType.UNIQUEIDENTIFIER | ColumnType.LOOKUP | ColumnType.OWNER | ColumnType.FILE:
+            return UUID(str(value))
+        case ColumnType.DATETIME:
+            moment = datetime.fromisoformat(str(value))
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        case ColumnType.BOOLEAN:
+            if not isinstance(value, bool):
+                raise ValueError("write true or false")  # noqa: TRY004 - told as one kind of mistake
+            return value
+        case ColumnType.DOUBLE:
+            return float(value)
+        case ColumnType.STRING | ColumnType.MEMO | ColumnType.ENTITY_NAME:
+            return str(value)
+        case _:
+            return int(value)

@@ -58,7 +58,6 @@ class Attempt:
         self._lock = asyncio.Lock()
         self._slice_ends = clock.now() + slice_length
         self._data: Mapping[str, Json] | None = None
-        self._leaving = False
         self._control, self._hint_all = control, hint_all
         self._family, self._switch = family_of(stored.operation), switch
         #: Set when the lease is gone: whatever the handler still does is no longer written.
@@ -104,13 +103,8 @@ class Attempt:
         return self._clock.now()
 
     def should_yield(self) -> bool:
-        """Say whether this slice has used up its time, the host is leaving, or the service was stopped."""
-        stopped = self._family in self._switch.seen.families
-        return stopped or self._leaving or self._clock.now() >= self._slice_ends
-
-    def leave(self) -> None:
-        """Ask the handler to yield at its next look: the host is leaving."""
-        self._leaving = True
+        """Say whether this slice has used up its time or the service was stopped."""
+        return self._family in self._switch.seen.families or self._clock.now() >= self._slice_ends
 
     async def save(
         self,

@@ -27,7 +27,7 @@ from asyncservice.operations.outcomes import Change
 from asyncservice.operations.record import AsyncOperation, Stored, check
 from asyncservice.operations.states import StateCode
 from asyncservice.operations.store import OperationStore
-from asyncservice.operations.switch import Switch
+from asyncservice.operations.switch import PATIENCE, Switch
 from asyncservice.storage.account import Storage
 from asyncservice.storage.tables import Comparison
 
@@ -76,7 +76,6 @@ class Engine:
         self.switch = Switch(self.store.table, clock)
         self.control = Control(self.store, now=self.now, follow_up=self.follow_up)
         self._rng = rng or random.SystemRandom()
-        self._attempts: set[Attempt] = set()
 
     async def open(self, *, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
         """Be ready to work: one request, and at the very first start those that make tables, queues, containers.
@@ -159,20 +158,11 @@ class Engine:
         if registration is None:
             await self._conclude(attempt, self._unhandled)
             return
-        self._attempts.add(attempt)
-        try:
-            await self._perform(attempt, registration)
-        finally:
-            self._attempts.discard(attempt)
+        await self._perform(attempt, registration)
 
     def now(self) -> datetime:
         """Return the time, in UTC."""
         return self.clock.now()
-
-    def leave(self) -> None:
-        """Ask every running handler to yield at its next look: this process is about to end."""
-        for attempt in self._attempts:
-            attempt.leave()
 
     async def hint(self, operation: AsyncOperation) -> None:
         """Tell a host to look at the operation when it is due. Nothing to send for one that waits for somebody."""
@@ -190,11 +180,13 @@ class Engine:
         """Let families run again and send hints for all that waits in them; return how many operations that is."""
         started = frozenset(families)
         await self.switch.start(started)
+        # A host may believe for a while yet that the service is stopped, and would drop a hint that it sees.
+        due = self.clock.now() + PATIENCE
         found = 0
         for shard in range(self.store.shards):
             ready = self.store.scan(shard, where=[Comparison("statecode", "eq", int(StateCode.READY))])
             waiting = [each.operation async for each in ready if hints.family_of(each.operation) in started]
-            await self._hint_all([operation for operation in reversed(waiting) if operation.blockedby is None])
+            await self._hint_all([operation for operation in reversed(waiting) if operation.blockedby is None], due=due)
             found += len(waiting)
         return found
 
@@ -216,8 +208,11 @@ class Engine:
                 taken = await self.store.replace(stored, after, now=now)
             except ChangedMeanwhile:
                 continue
-            if not after.is_locked:  # It was parked or cancelled on the way.
+            if not after.is_locked:  # It was parked, paused or cancelled on the way.
+                await self.follow_up(taken)
                 return None
+            if lifecycle.has_expired(taken.operation, self.clock.now()):
+                return None  # The claim took longer than the lease: others may take it back any moment.
             return taken
 
     async def _perform(self, attempt: Attempt, registration: Registration) -> None:
@@ -297,8 +292,8 @@ class Engine:
             return True
         return False
 
-    async def _hint_all(self, operations: Sequence[AsyncOperation]) -> None:
-        """Send hints for new operations, several to a message where they are due at once."""
+    async def _hint_all(self, operations: Sequence[AsyncOperation], *, due: datetime | None = None) -> None:
+        """Send hints for operations, several to a message where they are Ready; none is seen before *due*."""
         now = self.clock.now()
         ready: dict[Family, list[Place]] = {}
         for operation in operations:
@@ -308,7 +303,7 @@ class Engine:
                 await self.hint(operation)
         for family, places in ready.items():
             for start in range(0, len(places), TICKETS_A_HINT):
-                await self.hints.send(family, places[start : start + TICKETS_A_HINT], now=now)
+                await self.hints.send(family, places[start : start + TICKETS_A_HINT], now=now, due=due)
 
     def _too_deep(self, record: AsyncOperation) -> AsyncOperation:
         message = (

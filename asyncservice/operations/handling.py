@@ -189,7 +189,7 @@ class OperationContext(Protocol):
         ...
 
     def should_yield(self) -> bool:
-        """Say whether this slice has used up its time or the host is leaving: save, and return Yielded."""
+        """Say whether this slice has used up its time or the service was stopped: save, and return Yielded."""
         ...
 
     async def save(

@@ -67,7 +67,7 @@ def has_expired(operation: AsyncOperation, now: datetime) -> bool:
 
 def created(operation: AsyncOperation, *, reason: str | None = None) -> AsyncOperation:
     """Return *operation* as it is first written: with its owner's columns and the entry that begins its history."""
-    entry = HistoryEntry(operation.createdon, "create", operation.statuscode, reason=_short(reason))
+    entry = HistoryEntry(_millisecond(operation.createdon), "create", operation.statuscode, reason=_short(reason))
     readyon = operation.createdon if operation.statecode is StateCode.READY else None
     owned_by_user = operation.owneridtype == "systemuser"
     return replace(
@@ -129,12 +129,12 @@ def claimed(operation: AsyncOperation, *, now: datetime, host: str, lease: timed
     """Take the operation for a new attempt of *host*: Ready -> Locked (In Progress).
 
     A postponed operation that is due passes through Ready on the way, and one whose process died is given back
-    first; each is its own entry of the history, in one write. What is then no longer Ready (it was being cancelled
+    first; each is its own entry of the history, in one write. What may then not run (it was being paused or cancelled
     when its process died, or has died too often) comes back as it is.
     """
     if has_expired(operation, now):
         operation = died(operation, now=now)
-    if operation.statuscode is StatusCode.WAITING:
+    if operation.statuscode is StatusCode.WAITING and readiness(operation, now) is Readiness.CLAIMABLE:
         operation = fallen_due(operation, now=now)
     if operation.statecode is not StateCode.READY:
         return operation
@@ -226,7 +226,7 @@ def waiting(
         Action.WAIT,
         now,
         reason=message,
-        postponeuntil=until,
+        postponeuntil=_held_back(operation, until),
         checkpoint=operation.checkpoint if checkpoint is None else json.dumps(checkpoint, separators=(",", ":")),
         friendlymessage=operation.friendlymessage if message is None else message[:MAX_MESSAGE],
         deaths=0,
@@ -239,8 +239,13 @@ def waiting_for_children(
     now: datetime,
     checkpoint: Any = None,  # noqa: ANN401 - any JSON value
 ) -> AsyncOperation:
-    """Suspend the operation until every operation that it started is completed."""
+    """Suspend the operation until every operation that it started is completed.
+
+    One that a person paused meanwhile waits for that person; its next attempt waits for what it started.
+    """
     kept = operation.checkpoint if checkpoint is None else json.dumps(checkpoint, separators=(",", ":"))
+    if operation.statuscode is StatusCode.PAUSING:
+        return _moved(operation, Action.STOP, now, checkpoint=kept, deaths=0)
     message = f"Waits for the {operation.childcount} operations that it started."
     return _moved(
         operation, Action.WAIT, now, reason=message, awaits=CHILDREN, postponeuntil=None, checkpoint=kept, deaths=0
@@ -255,10 +260,15 @@ def waiting_for_event(
     until: datetime | None = None,
     checkpoint: Any = None,  # noqa: ANN401 - any JSON value
 ) -> AsyncOperation:
-    """Suspend the operation until the event arrives or *until* passes; Ready at once when it has arrived before."""
+    """Suspend the operation until the event arrives or *until* passes; Ready at once when it has arrived before.
+
+    One that a person paused meanwhile waits for that person; its next attempt waits for the event.
+    """
     kept = operation.checkpoint if checkpoint is None else json.dumps(checkpoint, separators=(",", ":"))
     if name in arrived(operation):
         return _moved(operation, Action.YIELD, now, reason=f"event {name} had arrived", checkpoint=kept, deaths=0)
+    if operation.statuscode is StatusCode.PAUSING:
+        return _moved(operation, Action.STOP, now, checkpoint=kept, deaths=0)
     return _moved(
         operation,
         Action.WAIT,
@@ -333,7 +343,7 @@ def tried_later(operation: AsyncOperation, *, now: datetime, due: datetime, code
         Action.TRY_LATER,
         now,
         reason=message,
-        postponeuntil=due,
+        postponeuntil=_held_back(operation, due),
         retrycount=operation.retrycount + 1,
         errorcode=code,
         message=message[:MAX_MESSAGE],
@@ -409,10 +419,19 @@ def postponed(operation: AsyncOperation, *, now: datetime, until: datetime) -> A
 
 def retried(operation: AsyncOperation, *, now: datetime) -> AsyncOperation:
     """Make a failed operation Ready again, from its last checkpoint; its retries begin anew. An addition of ours."""
+    if operation.removing:
+        code = ErrorCode.INVALID_STATE_CHANGE_TO_READY
+        raise StateChangeRefused("retry", "being removed", code, operation.asyncoperationid)
     return _moved(operation, Action.RETRY, now, retrycount=0, errorcode=None, message=None, completedon=None, deaths=0)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
+
+
+def removed(operation: AsyncOperation) -> AsyncOperation:
+    """Mark a completed operation as being removed, so that nobody reopens it half-way."""
+    target(Action.DELETE, operation.statuscode)
+    return replace(operation, removing=True, version=operation.version + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,7 +481,9 @@ def _moved(
     **changes: Any,  # noqa: ANN401 - columns of the record
 ) -> AsyncOperation:
     status = target(action, operation.statuscode)
-    entry = HistoryEntry(now, action.value, status, changes.get("attempt", operation.attempt), host, _short(reason))
+    entry = HistoryEntry(
+        _millisecond(now), action.value, status, changes.get("attempt", operation.attempt), host, _short(reason)
+    )
     changes |= {"statuscode": status, "history": (*operation.history, entry), "modifiedon": now}
     changes["version"] = operation.version + 1
     if operation.is_locked and status.state is not StateCode.LOCKED:
@@ -476,10 +497,17 @@ def _moved(
     return replace(operation, **changes)
 
 
+def _held_back(operation: AsyncOperation, until: datetime | None) -> datetime | None:
+    """Return until when the operation waits after this attempt: no sooner than a person asked for while it ran."""
+    if operation.statuscode is not StatusCode.PAUSING or until is None:
+        return until
+    return None if operation.postponeuntil is None else max(operation.postponeuntil, until)
+
+
 def _recurring(
     operation: AsyncOperation, now: datetime, following: datetime, reason: str, facts: dict[str, Any]
 ) -> AsyncOperation:
-    fresh = {"postponeuntil": following, "checkpoint": None, "retrycount": 0, "startedon": None}
+    fresh = {"postponeuntil": _held_back(operation, following), "checkpoint": None, "retrycount": 0, "startedon": None}
     return _moved(operation, Action.RECUR, now, reason=reason, **(facts | fresh))
 
 
@@ -500,3 +528,8 @@ def _short(reason: str | None) -> str | None:
     if reason is None or len(reason) <= MAX_REASON:
         return reason
     return reason[: MAX_REASON - 1] + "…"
+
+
+def _millisecond(moment: datetime) -> datetime:
+    """Return *moment* as the history keeps it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -124,7 +124,9 @@ class AsyncOperation:
     history: tuple[HistoryEntry, ...] = ()
     #: Whether a text of it ever outgrew its row, so that blobs may have to go with it.
     haspayloads: bool = False
-    #: Rows of its history that apart, because the record was full.
+    #: Whether its removal has begun: nothing may be done with it any more.
+    removing: bool = False
+    #: Rows of its history that stand apart, because the record was full.
     archivedhistory: int = 0
 
     @property

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import batched
 
-from asyncservice.operations import ids
+from asyncservice.operations import ids, lifecycle
 from asyncservice.operations.errors import ChangedMeanwhile
-from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.record import Stored
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.errors import RowConflict
 from asyncservice.storage.tables import MAX_WRITES, Delete, Write, prefix_end
@@ -14,13 +14,16 @@ from asyncservice.storage.tables import MAX_WRITES, Delete, Write, prefix_end
 async def delete_many(store: OperationStore, batch: Sequence[Stored]) -> None:
     """Remove completed operations of one partition in as few transactions as can be.
 
-    What points at a record goes first, blobs and an alias elsewhere: a crash in between leaves a record that can be
-    deleted again, never something nobody knows. One that is gone already is no error. Raises ChangedMeanwhile when
-    somebody wrote one of them first; the others of its transaction then stay.
+    What hangs on a record (blobs, an alias elsewhere, rows of children, events, history) goes before it, and the
+    record is marked before that: a crash in between leaves a record that can be deleted again and not be reopened,
+    never something nobody knows. One that is gone already is no error. Raises ChangedMeanwhile when somebody wrote
+    one of them first; the others of its transaction then stay.
     """
     writes: list[Write] = []
-    for stored in batch:
-        await _remove_what_points_at_it(store, stored.operation)
+    for each in batch:
+        stored = await _without_what_hangs_on_it(store, each)
+        if stored is None:
+            continue
         rows = _rows_of(store, stored)
         if len(writes) + len(rows) > MAX_WRITES:
             await _delete_rows(store, batch, writes)
@@ -30,20 +33,34 @@ async def delete_many(store: OperationStore, batch: Sequence[Stored]) -> None:
         await _delete_rows(store, batch, writes)
 
 
-async def _remove_what_points_at_it(store: OperationStore, operation: AsyncOperation) -> None:
+async def _without_what_hangs_on_it(store: OperationStore, stored: Stored) -> Stored | None:
+    """Remove what would be left without the record; return the record as it then is, or None when it is gone."""
+    operation = stored.operation
+    place = store.place(operation)
+    is_elsewhere = place.partition != ids.partition_of(operation.asyncoperationid, store.shards)
+    hangs = operation.haspayloads or operation.childcount or operation.events or operation.archivedhistory
+    if not hangs and not is_elsewhere:
+        return stored
+    if not operation.removing:
+        try:
+            stored = await store.replace(stored, lifecycle.removed(operation), now=operation.modifiedon)
+        except ChangedMeanwhile:
+            if await store.read_place(place) is None:
+                return None
+            raise
     if operation.haspayloads:
         async for blob in store.payloads.names(f"{operation.asyncoperationid}/"):
             await store.payloads.delete(blob)
-    place = store.place(operation)
     if operation.childcount:
         for completed in (True, False):
             await _remove_rows(store, place.partition, ids.child_key(place.key, None, completed=completed))
     if operation.events:
         await _remove_rows(store, place.partition, ids.event_key(place, ""))
-    if place.partition != ids.partition_of(operation.asyncoperationid, store.shards):
-        await store.forget_alias(operation.asyncoperationid)
     if operation.archivedhistory:
         await _remove_rows(store, place.partition, ids.history_prefix(place))
+    if is_elsewhere:
+        await store.forget_alias(operation.asyncoperationid)
+    return stored
 
 
 async def _remove_rows(store: OperationStore, partition: str, prefix: str) -> None:

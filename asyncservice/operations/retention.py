@@ -50,6 +50,10 @@ async def purge(engine: Engine, retention: Retention, *, budget: timedelta) -> i
             where=[Comparison("statecode", "eq", int(StateCode.COMPLETED)), Comparison("completedon", "lt", newest)],
         )
         async for stored in old:
+            if engine.clock.now() - begun > budget:
+                removed += await _delete(engine, batch)
+                log.info("Retention: %s operations removed, more to come.", removed)
+                return removed
             operation = stored.operation
             if operation.completedon is None or operation.completedon > begun - retention.kept[operation.statuscode]:
                 continue
@@ -57,9 +61,6 @@ async def purge(engine: Engine, retention: Retention, *, budget: timedelta) -> i
             if len(batch) == _BATCH:
                 removed += await _delete(engine, batch)
                 batch = []
-                if engine.clock.now() - begun > budget:
-                    log.info("Retention: %s operations removed, more to come.", removed)
-                    return removed
         removed += await _delete(engine, batch)
     if removed:
         log.info("Retention: %s operations removed.", removed)
@@ -68,6 +69,8 @@ async def purge(engine: Engine, retention: Retention, *, budget: timedelta) -> i
 
 async def _delete(engine: Engine, batch: list[Stored]) -> int:
     """Delete a batch; what somebody changed meanwhile is left for the next time."""
+    if not batch:
+        return 0
     try:
         await removal.delete_many(engine.store, batch)
     except ChangedMeanwhile:

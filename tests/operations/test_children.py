@@ -280,6 +280,17 @@ async def test_all_that_match_are_counted_and_then_cancelled(world: World) -> No
     assert [(await world.get(each)).statuscode for each in made] == [StatusCode.CANCELED] * 9 + [StatusCode.WAITING]
 
 
+async def test_values_are_compared_as_the_column_keeps_them(world: World) -> None:
+    made = await waiting(world, 1)
+    for condition in (
+        ["asyncoperationid", "eq", str(made[0])],
+        ["createdon", "lt", "2026-03-01T12:00:01Z"],
+        ["postponeuntil", "gt", "2026-03-01T12:00:01"],
+    ):
+        counted = await act(world, Action="cancel", Filter=[condition, *WAITING], DryRun=True)
+        assert counted.successcount == 1, condition
+
+
 async def test_what_is_refused_is_counted_and_stops_nothing(world: World) -> None:
     await waiting(world, 3)
     done = await act(world, Action="pause", Filter=WAITING)
@@ -294,6 +305,8 @@ async def test_what_is_refused_is_counted_and_stops_nothing(world: World) -> Non
         ({"Action": "cancel", "Filter": []}, "Filter must name"),
         ({"Action": "cancel", "Filter": [["nonsense", "eq", 1]]}, "no condition"),
         ({"Action": "cancel", "Filter": [["name", "like", "x"]]}, "no condition"),
+        ({"Action": "cancel", "Filter": [["createdon", "lt", "zzz"]]}, "does not fit createdon"),
+        ({"Action": "cancel", "Filter": [["asyncoperationid", "eq", 5]]}, "does not fit asyncoperationid"),
         ({"Action": "postpone", "Filter": WAITING, "PostponeUntil": "soon"}, "no moment"),
     ],
 )

@@ -432,6 +432,7 @@ async def test_a_host_that_leaves_gives_its_operations_back(world: World) -> Non
     operation_id = await world.submit()
     await world.lose_hints()
     running = await world.start(operation_id)
+    await until(lambda: _has_checkpoint(world, operation_id))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

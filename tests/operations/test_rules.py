@@ -42,7 +42,22 @@ def test_missed_slots_are_passed_over() -> None:
 
 
 def test_a_rule_can_end() -> None:
+    assert recurrence.next_run("FREQ=DAILY;COUNT=2", NOON, after=NOON) == NOON + timedelta(days=1)
     assert recurrence.next_run("FREQ=DAILY;COUNT=2", NOON, after=NOON + timedelta(days=1)) is None
+    assert recurrence.next_run("FREQ=MONTHLY;COUNT=2", NOON, after=NOON + timedelta(days=40)) is None
+    assert recurrence.next_run("FREQ=DAILY;UNTIL=20260302T120000Z", NOON, after=NOON + timedelta(days=1)) is None
+
+
+def test_a_rule_of_seconds_is_not_counted_slot_by_slot() -> None:
+    years_later = NOON + timedelta(days=3000, milliseconds=500)
+    following = recurrence.next_run("FREQ=SECONDLY;COUNT=2000000000", NOON, after=years_later)
+    assert following == NOON + timedelta(days=3000, seconds=1)
+
+
+def test_a_day_that_never_comes_is_not_looked_for_for_ever() -> None:
+    assert recurrence.next_run("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", NOON, after=NOON) is None
+    with pytest.raises(InvalidOperation, match="BY part"):
+        recurrence.parse("FREQ=SECONDLY;BYMONTH=2", NOON)
 
 
 @pytest.mark.parametrize("pattern", ["", "nonsense", "FREQ=SOMETIMES", "FREQ=DAILY;INTERVAL=x", "F" * 257, "A:B\nC:D"])

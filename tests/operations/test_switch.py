@@ -1,6 +1,7 @@
 """Stopping and starting the service, and messages that the host moved aside."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -37,6 +38,15 @@ def counting(world: World, *, type: OperationType = OperationType.EXECUTE_ASYNC_
     return runs
 
 
+async def run_until(world: World, condition: Callable[[], bool]) -> None:
+    """Let the patience of a start pass, on the test's clock and on the emulator's, with the host at work."""
+    world.clock.jump(PATIENCE)
+    async with asyncio.timeout(20):
+        while not condition():
+            await world.run_everything()
+            await asyncio.sleep(0.05)
+
+
 async def test_nothing_new_is_executed_after_a_stop_and_everything_after_a_start(world: World) -> None:
     runs = counting(world)
     before = await world.submit(name="before")
@@ -50,7 +60,7 @@ async def test_nothing_new_is_executed_after_a_stop_and_everything_after_a_start
     assert {(await world.get(each)).statuscode for each in (before, after)} == {StatusCode.WAITING_FOR_RESOURCES}
 
     assert await world.engine.start_service() == 2
-    await world.run_everything()
+    await run_until(world, lambda: len(runs) == 2)
     assert sorted(runs) == ["after", "before"]
 
 
@@ -87,7 +97,7 @@ async def test_one_family_is_stopped_and_the_others_run(world: World) -> None:
     await world.run_everything()
     assert (requests, mail) == (["Execute Async Request"], [])
     assert await world.engine.start_service([Family.EMAIL]) == 1
-    await world.run_everything()
+    await run_until(world, lambda: len(mail) == 1)
     assert mail == ["Bulk Email"]
 
 
@@ -111,8 +121,22 @@ async def test_what_runs_yields_at_its_next_look_and_goes_on_after_the_start(wor
     operation = await world.get(operation_id)
     assert (operation.statuscode, operation.checkpoint, slices) == (StatusCode.WAITING_FOR_RESOURCES, '"half"', 1)
     await world.engine.start_service()
-    await world.run_everything()
+    await run_until(world, lambda: slices == 2)
     assert (await world.get(operation_id)).statuscode is StatusCode.SUCCEEDED
+
+
+async def test_a_host_that_still_believes_in_the_stop_drops_no_hint(storage: Storage, clock: VirtualClock) -> None:
+    other = await World(storage, clock, host="other").open()
+    world = await World(storage, clock).open()
+    runs = counting(world)
+    await other.engine.switch.stop()
+    await world.submit(name="first")
+    await world.run_everything()
+    await other.engine.start_service()
+    await world.run_everything()
+    assert runs == [], "this host has not looked again yet"
+    await run_until(world, lambda: bool(runs))
+    assert runs == ["first"]
 
 
 async def test_poison_messages_are_listed_with_a_reason_and_redriven(storage: Storage, world: World) -> None:
