@@ -1,0 +1,1 @@
+"""Whole services in one process, several hosts each, driven through time, crashes and interleavings by a seed."""
