@@ -1,7 +1,8 @@
 """What `make demo` runs: the whole service on free ports, doing real work, with an honest exit status.
 
 A public list of some 24,000 universities, with rows made wrong on purpose at its end, is imported by a host process
-of its own, in the three operations of an import; a message that nobody can understand is put on the inbox queue.
+of its own, in the three operations of an import; postponed operations are cancelled all at once by one operation; a
+message that nobody can understand is put on the inbox queue.
 The outcome of each is compared with what is documented in data/README.md.
 """
 
@@ -15,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -47,6 +48,8 @@ EXPECTED: Final = {
     OperationType.TRANSFORM_PARSE_DATA: (23_950, 2),
     OperationType.IMPORT: (23_937, 13),
 }
+#: Operations that are postponed and cancelled together.
+LATER: Final = 5
 #: How long the host may take to be ready, and to leave.
 _START: Final = 60
 _LEAVE: Final = 45
@@ -124,7 +127,12 @@ async def _work(client: AsyncServiceClient, folder: Path) -> tuple[list[AsyncOpe
     done = await cli.run_import(client, "universities.csv", content, entity="account", columns=COLUMNS)
     mistakes = [*_compare(done), *await _count(client)]
 
-    console.print("[bold]3[/] Putting a message on the inbox queue that nobody can understand.")
+    console.print(f"[bold]3[/] Submitting {LATER} operations for tomorrow, and cancelling all that match their name.")
+    cancelled, more = await _cancel_what_matches(client)
+    done.append(cancelled)
+    mistakes += more
+
+    console.print("[bold]4[/] Putting a message on the inbox queue that nobody can understand.")
     refused = await _garbage(client)
     if refused is None:
         mistakes.append("The message that nobody can understand left no Failed operation.")
@@ -163,6 +171,23 @@ async def _count(client: AsyncServiceClient) -> list[str]:
     expected = EXPECTED[OperationType.IMPORT][0]
     console.print(f"  The account table holds {len(names):,} rows.")
     return [] if len(names) == expected else [f"The account table holds {len(names)} rows; expected were {expected}."]
+
+
+async def _cancel_what_matches(client: AsyncServiceClient) -> tuple[AsyncOperation, list[str]]:
+    """Postpone some operations, then cancel them all by one operation; return it, and what was not as it should be."""
+    name, tomorrow = "Not before tomorrow", datetime.now(UTC) + timedelta(days=1)
+    later = [{"operationtype": int(OperationType.IMPORT), "name": name, "postponeuntil": tomorrow}] * LATER
+    postponed = await client.submit_many(later)
+    kind = OperationType.CANCEL_ASYNC_OPERATIONS
+    action = await client.submit(int(kind), {"Action": "cancel", "Filter": [["name", "eq", name]]})
+    action = await client.wait(action.asyncoperationid, timeout=timedelta(seconds=60))
+    now = [await client.get(each.asyncoperationid) for each in postponed]
+    mistakes = [
+        f"{each.label} is {each.statuscode.label}." for each in now if each.statuscode is not StatusCode.CANCELED
+    ]
+    if (action.statuscode, action.successcount) != (StatusCode.SUCCEEDED, LATER):
+        mistakes.append(f"{kind.label} is {action.statuscode.label} with {action.successcount} of {LATER} cancelled.")
+    return action, mistakes
 
 
 async def _garbage(client: AsyncServiceClient) -> AsyncOperation | None:
