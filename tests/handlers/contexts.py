@@ -1,14 +1,15 @@
 """A stand-in for the engine: gives a handler its context, keeps its checkpoint, runs it again until it is done."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from asyncservice.operations.handling import Done, OperationContext, Outcome, Yielded
+from asyncservice.operations.handling import Done, OperationContext, OperationControl, Outcome, Tally, Yielded
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
+from asyncservice.operations.submission import Submission
 from asyncservice.storage.account import Storage
 from tests.support import NOON, an_id, an_operation
 
@@ -72,6 +73,19 @@ class FakeContext:
         self.job.succeeded, self.job.failed, self.job.total = succeeded, failed, total
         self.job.saves += 1
         self.after_save()
+
+    @property
+    def control(self) -> OperationControl:
+        raise AssertionError("An import does nothing to other operations.")
+
+    async def start_children(self, submissions: Sequence[Submission], *, key: str = "children") -> int:
+        raise AssertionError(f"An import starts no operations: {submissions}, {key}.")
+
+    async def children(self) -> Tally:
+        return Tally(0)
+
+    async def event(self, name: str) -> Any:
+        raise AssertionError(f"An import waits for no event: {name}.")
 
 
 async def run(handler: Handler, job: Job, storage: Storage, *, slices: bool = False) -> Done:
