@@ -60,9 +60,7 @@ async def purge(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding
 
 
 @app.function_name("health")
-@app.route(
-    "api/health", trigger_arg_name="request", methods=[func.HttpMethod.GET], auth_level=func.AuthLevel.ANONYMOUS
-)
+@app.route("api/health", trigger_arg_name="request", methods=[func.HttpMethod.GET], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(request: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding names it
     """Answer 200 when the storage answers, else 503."""
     try:
