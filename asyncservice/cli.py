@@ -129,7 +129,8 @@ def list_jobs(choice: Choice, state: str | None, operationtype: str | None, limi
         async with choice.client() as client:
             return [operation async for operation in client.list(where=where, limit=limit)]
 
-    console.print(display.operations_table(clioptions.run(work()), today=datetime.now(UTC).date()))
+    found = clioptions.run(work())
+    console.print(display.operations_table(found, today=datetime.now(UTC).date(), width=console.width))
 
 
 @jobs.command()

@@ -17,6 +17,8 @@ from asyncservice.operations.record import DATAVERSE_FIELDS, AsyncOperation
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.switch import Stopped
 
+#: A terminal that is this wide shows every column.
+_WIDE: Final = 100
 #: A sign and a colour for each status; the word always stands beside them.
 _SIGNS: Final = {
     StatusCode.WAITING_FOR_RESOURCES: ("○", "cyan"),
@@ -41,22 +43,29 @@ def type_label(operation: AsyncOperation) -> str:
     return operation.type.label if operation.type else "(none)"
 
 
-def operations_table(operations: Iterable[AsyncOperation], *, today: date, title: str = "System jobs") -> Table:
-    """Return a table with one line for each operation, which fits a terminal of 80 columns; times are UTC."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("asyncoperationid", no_wrap=True, min_width=36)
-    table.add_column("name", no_wrap=True, overflow="ellipsis")
-    table.add_column("status", no_wrap=True, min_width=11)
-    table.add_column("created", no_wrap=True, min_width=10)
-    table.add_column("rows", no_wrap=True)
+def operations_table(operations: Sequence[AsyncOperation], *, today: date, width: int) -> Table:
+    """Return a table with one line for each operation, for a terminal of *width* columns; times are UTC.
+
+    Ids are never cut. Below 100 columns a Ready operation is called so, and the rows it has done are left out.
+    """
+    is_wide = width >= _WIDE
+    headings = ("asyncoperationid", "name", "status", "created", *(("rows",) if is_wide else ()))
+    table = Table(title="System jobs", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, min_width=36 if heading == "asyncoperationid" else None)
+    room = max(8, width - (94 if is_wide else 68))
     for operation in operations:
-        table.add_row(
+        label, status = operation.label, status_text(operation.statuscode)
+        if not is_wide and operation.statuscode is StatusCode.WAITING_FOR_RESOURCES:
+            status = Text("○ Ready", style=status.style)
+        cells = (
             str(operation.asyncoperationid),
-            Text(operation.label),
-            status_text(operation.statuscode),
+            Text(label if len(label) <= room else label[: room - 1] + "…"),
+            status,
             operation.createdon.strftime("%H:%M:%SZ" if operation.createdon.date() == today else "%Y-%m-%d"),
             "" if operation.successcount is None else f"{operation.successcount:,}",
         )
+        table.add_row(*cells[: len(headings)])
     return table
 
 
