@@ -36,7 +36,7 @@ from asyncservice.operations.retry import RetryPolicy
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.errors import StorageError, StorageUnavailable
 from tests.faults import Died, FaultyStorage
-from tests.simulation.watch import WRITER, Watch, WatchedStorage
+from tests.simulation.watch import SKEW, WRITER, Watch, WatchedStorage
 from tests.support import NOON, VirtualClock, an_operation
 
 #: The service's own pauses between tries at a write, and its patience after a stop; the clock passes over them.
@@ -189,6 +189,7 @@ class Process:
         self.control = self.engine.control
         self._cluster = cluster
         self._tasks: set[asyncio.Task[None]] = set()
+        cluster.join(self)
 
     def spawn(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], object] = lambda _: None) -> None:
         """Begin *work*; *then* is given what it returns. Errors that callers must expect end it, others are kept."""
@@ -239,9 +240,12 @@ class Body:
     token: str | None
 
     def is_excused(self, now: datetime) -> bool:
-        """Whether nobody has to reckon with it: its process is dead, or its lease, as it last wrote it, ran out."""
+        """Whether nobody has to reckon with it: its process is dead, or its lease, as it last wrote it, has run out.
+
+        By another host's clock, perhaps. A process that is well renews its lease long before.
+        """
         lease = self.context.operation.leaseuntil
-        return self.process.is_dead or lease is None or lease <= now
+        return self.process.is_dead or lease is None or lease <= now + SKEW
 
 
 @dataclass(slots=True)
@@ -250,9 +254,9 @@ class Ledger:
 
     watch: Watch
     running: list[Body] = field(default_factory=list)
-    #: The moments at which each operation's body ended well.
-    done: dict[UUID, list[datetime]] = field(default_factory=dict)
     begun: int = 0
+    #: When the bodies of each operation began.
+    begun_on: dict[UUID, list[datetime]] = field(default_factory=dict)
 
     @contextmanager
     def body(self, process: Process, context: OperationContext) -> Iterator[None]:
@@ -263,12 +267,17 @@ class Ledger:
             if other.is_excused(now):
                 continue
             if other.operation_id == body.operation_id:
-                self.watch.violations.append(f"{body.operation_id} is run twice at once")
+                self.watch.violations.append(
+                    f"{body.operation_id} is run twice at once: attempt {other.context.operation.attempt} on "
+                    f"{other.process.name} until {other.context.operation.leaseuntil}, and at {now} attempt "
+                    f"{operation.attempt} on {process.name} until {operation.leaseuntil}"
+                )
             elif other.token is not None and other.token == body.token:
                 self.watch.violations.append(f"two operations of token {body.token} run at once")
         for ahead in self.watch.ahead_of(operation):
             self.watch.violations.append(f"{body.operation_id} overtakes {ahead}")
         self.begun += 1
+        self.begun_on.setdefault(body.operation_id, []).append(now)
         self.running.append(body)
         try:
             yield
@@ -288,6 +297,18 @@ class Cluster:
         #: Handlers that wait to be told how to end.
         self.hanging: list[asyncio.Future[str]] = []
         self.is_ending = False
+        #: How a handler ends that leaves it to chance.
+        self.chance: Callable[[], str] = lambda: "succeed"
+        self._processes: list[Process] = []
+
+    def join(self, process: Process) -> None:
+        """Take note of a process."""
+        self._processes = [each for each in self._processes if not each.is_dead]
+        self._processes.append(process)
+
+    def frozen(self) -> list[Process]:
+        """Return the processes that stand still."""
+        return [each for each in self._processes if each.gate.is_frozen]
 
     async def open(self) -> None:
         """Make what the service needs."""
@@ -331,11 +352,13 @@ class Cluster:
                     turn += 1
                     await self.time.settle()
 
-    async def lose(self, family: Family) -> None:
-        """Lose one message of a family."""
+    async def lose(self, family: Family) -> int:
+        """Lose one message of a family; return how many were there to lose."""
         queue = self.account.queue(family.queue_name)
-        for message in await queue.receive(count=1, hidden_for=HOST_HIDES):
+        lost = await queue.receive(count=1, hidden_for=HOST_HIDES)
+        for message in lost:
             await queue.delete(message)
+        return len(lost)
 
     def sweep(self, process: Process) -> None:
         """Let *process* sweep."""
@@ -361,6 +384,8 @@ class Cluster:
             with self.ledger.body(process, context):
                 plan: list[str] = context.data["plan"]
                 step = plan[min(context.operation.attempt, len(plan)) - 1]
+                if step == "chance":
+                    step = self.chance()
                 if step == "hang":
                     step = await self._hang()
                 if step == "deaf":
@@ -406,7 +431,6 @@ class Cluster:
                     await context.save(part)
             case "save":
                 await context.save(steps, message="almost there")
-        self.ledger.done.setdefault(context.operation.asyncoperationid, []).append(context.now())
         return Done("done")
 
     def release(self, index: int, step: str) -> None:

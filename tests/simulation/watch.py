@@ -50,6 +50,8 @@ class Watch:
         self._policy, self._shards = policy, shards
         self._last_sweep: datetime | None = None
         self._not_before: dict[UUID, datetime] = {}
+        #: Archived history by the version of its row, so that each is read once.
+        self._archived: dict[str, tuple[HistoryEntry, ...]] = {}
 
     def swept(self, now: datetime) -> None:
         """Note that a sweep was under way at *now*."""
@@ -139,7 +141,9 @@ class Watch:
         place = ids.Place(row.partition, row.key)
         for number in range(operation.archivedhistory):
             archived = self.table._rows[row.partition][ids.history_key(place, number)]
-            entries += history.read(str(archived.values["entries"]))
+            if archived.etag not in self._archived:
+                self._archived[archived.etag] = history.read(str(archived.values["entries"]))
+            entries += self._archived[archived.etag]
         return Known(operation, (*entries, *operation.history))
 
     def _writers_now(self, operation: AsyncOperation) -> datetime:
@@ -205,7 +209,7 @@ class Watch:
             if named is None or due is None:
                 continue
             looked_again = None if self._last_sweep is None else self._last_sweep + agenda._LOOK_AGAIN
-            runnable = operation.statecode is StateCode.READY or due <= now
+            runnable = operation.statecode is StateCode.READY or due <= now + SKEW
             if runnable and not operation.is_locked and looked_again is not None:
                 due = max(due, looked_again + SKEW)
             if named > due + GRAIN:
