@@ -188,14 +188,17 @@ class Process:
         self.engine.store._shards = SHARDS
         self.control = self.engine.control
         self._cluster = cluster
-        self._tasks: set[asyncio.Task[None]] = set()
+        #: In order, so that a seed always ends them in the same one.
+        self._tasks: dict[asyncio.Task[None], None] = {}
         cluster.join(self)
 
     def spawn(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], object] = lambda _: None) -> None:
         """Begin *work*; *then* is given what it returns. Errors that callers must expect end it, others are kept."""
         task = asyncio.create_task(self._guarded(work, then))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+        # One that is cancelled before it began would leave its work behind, never awaited.
+        task.add_done_callback(lambda _: work.close())
 
     async def _guarded(self, work: Coroutine[Any, Any, Any], then: Callable[[Any], object]) -> None:
         try:

@@ -51,6 +51,7 @@ class Year:
         self._plan: list[tuple[datetime, int, str]] = []
         self._order = itertools.count()
         self._started = 0
+        self._asks_again = False
 
     @property
     def now(self) -> datetime:
@@ -182,7 +183,9 @@ class Year:
 
     def _submit(self, operation: AsyncOperation) -> None:
         self._do(lambda host: host.engine.submit(operation))
-        self.at(self.now + timedelta(minutes=5), "ask_again")
+        if not self._asks_again:
+            self._asks_again = True
+            self.at(self.now + timedelta(minutes=5), "ask_again")
 
     def _do(self, work: Any) -> None:
         def accepted(result: object) -> None:
@@ -196,6 +199,7 @@ class Year:
 
     async def ask_again(self) -> None:
         """Submit again what got no answer."""
+        self._asks_again = False
         for operation_id in self.asked.keys() - self.cluster.watch.accepted:
             self.counts["submitted again"] += 1
             self._submit(self.asked[operation_id][0])
