@@ -439,6 +439,7 @@ class Cluster:
     def release(self, index: int, step: str) -> None:
         """Let one hanging handler go on, as *step* says."""
         if self.hanging:
+            # The handlers of hosts that stand still may be among them: they go on when their host does.
             released = self.hanging[index % len(self.hanging)]
             if not released.done():
                 released.set_result(step)

@@ -3,7 +3,7 @@
 After every step the invariants of `tests.simulation.watch` hold; they are read from the tables alone, and those that
 speak of one write are checked at every single write. In the end the troubles cease, and what can finish must.
 
-ASYNCSERVICE_SIMULATION=500 runs that many examples, at random, instead of the fixed ones of every day.
+SIMULATION_EXAMPLES=500 runs that many examples, at random, instead of the fixed ones of every day.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from asyncservice.operations.states import MOVES, Action, StateCode, StatusCode
 from tests.simulation.cluster import FAMILIES, TYPES, Cluster, Process, Trouble
 from tests.simulation.watch import SKEW
 
-EXAMPLES = int(os.environ.get("ASYNCSERVICE_SIMULATION", "0"))
+EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "0"))
 TOKENS = ("invoice-7", "invoice-8")
 ENDS = ("succeed", "fail", "break", "save")
 STEPS = ("hang", "deaf", "work", "retry", "unreachable", "yield", "postpone", "wait", *ENDS)
@@ -193,6 +193,19 @@ class Service(RuleBasedStateMachine):
         both = [self._act(*first), self._act(verb, slot, first[2])]
         self._do(*[each for each in both if each])
 
+    @rule(
+        verb=st.sampled_from(["cancel", "pause", "pause", "postpone"]),
+        slot=slots,
+        index=anyone,
+        step=st.sampled_from([*ENDS, "retry", "unreachable", "yield", "postpone", "wait"]),
+    )
+    def act_and_release(self, verb: str, slot: int, index: int, step: str) -> None:
+        """Ask a running operation to stop while its handler is about to end by itself."""
+        # An index that is divisible by three picks one that runs.
+        if one := self._act(verb, slot, index * 3):
+            self._do(one)
+        self.release(index, step)
+
     # What hosts do ----------------------------------------------------------------------------------------------------
 
     @rule()
@@ -317,6 +330,17 @@ class Service(RuleBasedStateMachine):
 
         if self.ghosts:
             self.run(thaw())
+
+    @rule(slot=slots, index=anyone, step=st.sampled_from([*ENDS, "retry", "yield"]))
+    def haunt(self, slot: int, index: int, step: str) -> None:
+        """Let a host stand still until others have taken over what it ran, then go on with it."""
+        self.freeze(slot)
+        self._replace_dead()
+        for _ in range(2):
+            self.tick(61, 1 - slot)
+            self.work()
+        self.release(index, step)
+        self.thaw(index)
 
     def _replace_dead(self) -> None:
         for slot, host in enumerate(self.hosts):

@@ -1,6 +1,6 @@
 """A year of the service in seconds: recurrences, retries, postponements, crashes, hints lost and doubled.
 
-ASYNCSERVICE_SEED=7 plays that year, ASYNCSERVICE_YEARS=50 plays that many.
+SIMULATION_SEED=7 plays that year, SIMULATION_YEARS=50 plays that many.
 """
 
 import os
@@ -14,9 +14,9 @@ from tests.simulation.year import Year
 from tests.support import NOON
 
 SEEDS = (
-    [int(os.environ["ASYNCSERVICE_SEED"])]
-    if "ASYNCSERVICE_SEED" in os.environ
-    else range(int(os.environ.get("ASYNCSERVICE_YEARS", "3")))
+    [int(os.environ["SIMULATION_SEED"])]
+    if "SIMULATION_SEED" in os.environ
+    else range(int(os.environ.get("SIMULATION_YEARS", "3")))
 )
 
 
@@ -39,7 +39,7 @@ async def test_a_year_of_crashes_loses_nothing_and_misses_no_slot(
         year.check()
     except BaseException:
         with capsys.disabled():
-            print(f"\nASYNCSERVICE_SEED={seed} plays this year again; it had come to {year.now}")  # noqa: T201
+            print(f"\nSIMULATION_SEED={seed} plays this year again; it had come to {year.now}")  # noqa: T201
         raise
     finally:
         await year.close()

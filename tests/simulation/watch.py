@@ -126,13 +126,15 @@ class Watch:
                     self._say(operation, f"runs although a person held it back until {until}")
 
     def _check_lease(self, before: AsyncOperation, after: AsyncOperation, now: datetime) -> None:
-        """Check that a live lease is given up by the attempt that holds it and taken by nobody else."""
+        """Check that what belongs to an attempt whose lease is live is written by its own host and by nobody else."""
         if not before.is_locked or before.leaseuntil is None or before.leaseuntil <= now:
             return
         writer = WRITER.get()
-        given_up = not after.is_locked or after.attempt != before.attempt
-        if given_up and (writer is None or writer[0] != before.hostid):
-            self._say(after, f"is taken from {before.hostid}, whose lease is live, by {writer}")
+        own = [
+            (each.is_locked, each.attempt, each.hostid, each.leaseuntil, each.checkpoint) for each in (before, after)
+        ]
+        if own[0] != own[1] and (writer is None or writer[0] != before.hostid):
+            self._say(after, f"belongs to {before.hostid}, whose lease is live; {writer} made {own[0]} {own[1]}")
 
     def _read(self, row: Row) -> Known:
         assert self.table is not None
