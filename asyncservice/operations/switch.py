@@ -4,6 +4,7 @@ Stopped means: nothing new is executed, what runs yields at its next look, what 
 every process, so a service that was stopped stays stopped until somebody starts it.
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,13 +40,19 @@ class Switch:
         self._table, self._clock = table, clock
         self.seen = Stopped()
         self._seen_on: datetime | None = None
+        self._looking = asyncio.Lock()
 
     async def look(self) -> Stopped:
         """Return which families are stopped, as of at most PATIENCE ago. One request, or none."""
-        now = self._clock.now()
-        if self._seen_on is None or now - self._seen_on >= PATIENCE:
-            await self.read()
+        if self._is_stale():
+            # All claims of a host share one look.
+            async with self._looking:
+                if self._is_stale():
+                    await self.read()
         return self.seen
+
+    def _is_stale(self) -> bool:
+        return self._seen_on is None or self._clock.now() - self._seen_on >= PATIENCE
 
     async def read(self) -> Stopped:
         """Return which families are stopped now. One request."""
