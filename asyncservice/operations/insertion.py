@@ -77,8 +77,12 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
         except RowConflict as conflict:
             known = next((draft for draft in drafts if _names(draft, conflict.key)), None)
             existing = None if known is None else await store.read(known.id)
-            if known is None or existing is None:
-                continue  # A token's line changed under us, or the operation in our way is gone.
+            if known is None:
+                continue  # A token's line changed under us.
+            if existing is None:
+                # The operation in our way is gone, or never came: whoever reserved the id for it died in between.
+                await store.forget_alias(known.id)
+                continue
             results[known.id] = Inserted(existing, new=existing.write_id == known.stored.write_id)
             waiting = [operation for operation in waiting if operation.asyncoperationid != known.id]
         except StorageUnavailable:

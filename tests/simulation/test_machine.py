@@ -342,6 +342,17 @@ class Service(RuleBasedStateMachine):
         self.release(index, step)
         self.thaw(index)
 
+    @rule(verb=st.sampled_from(["cancel", "pause", "postpone"]), slot=slots, index=anyone)
+    def outlive(self, verb: str, slot: int, index: int) -> None:
+        """Ask a running operation to stop; its host dies before it hears, and an old hint comes before the sweep."""
+        if one := self._act(verb, slot, index * 3):
+            self._do(one)
+        for each in range(SLOTS):
+            self.crash(each)
+        self._replace_dead()
+        self.tick(61, None)
+        self.hint(slot, index * 3, None)
+
     def _replace_dead(self) -> None:
         for slot, host in enumerate(self.hosts):
             if host.gate.is_frozen:
@@ -429,7 +440,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_runs_twice_at_once(
     monkeypatch.setattr(codec, "MAX_HISTORY", 500)
     COUNTS.update(dict.fromkeys(COUNTS, 0))
     profile = settings(
-        max_examples=EXAMPLES or 100,
+        max_examples=EXAMPLES or 120,
         stateful_step_count=60,
         deadline=None,
         derandomize=not EXAMPLES,

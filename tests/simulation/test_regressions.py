@@ -9,8 +9,9 @@ import pytest
 from asyncservice.operations.handling import OperationContext, Outcome, Postponed, RetryOperation
 from asyncservice.operations.states import StatusCode
 from asyncservice.storage.memory import MemoryStorage
+from tests.faults import Died, FaultyStorage
 from tests.operations.world import World
-from tests.support import VirtualClock
+from tests.support import VirtualClock, an_id
 
 
 @pytest.fixture
@@ -124,3 +125,19 @@ async def test_the_next_in_line_is_told_when_a_hint_finds_the_first_dead_and_can
     assert (await world.get(second)).blockedby is None
     assert await world.storage.queue("async-execute-requests").length() == 1
     task.cancel()
+
+
+@pytest.mark.parametrize("own_id", [an_id(shard=3), UUID("9a7b0000-0000-4000-8000-0000000000a1")], ids=["7", "4"])
+async def test_an_id_that_a_dead_process_reserved_for_a_token_can_be_submitted_without_one(
+    clock: VirtualClock, own_id: UUID
+) -> None:
+    account = MemoryStorage(clock.now)
+    world = await World(account, clock).open()
+    # The second call writes the record; the first has reserved the id.
+    dying = await World(FaultyStorage(account, number=2), clock).open_quietly()
+    with pytest.raises(Died):
+        await dying.submit(operation_id=own_id, dependencytoken="invoice-7")
+    submitting = asyncio.create_task(world.submit(operation_id=own_id))
+    await world.clock.settle()
+    assert submitting.done()
+    assert (await world.get(own_id)).dependencytoken is None
