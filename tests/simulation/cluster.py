@@ -116,6 +116,7 @@ class Gate(FaultyStorage):
         self._process, self._rng = process, rng
         self._open = asyncio.Event()
         self._open.set()
+        self.was_frozen = False
         self.trouble: Trouble | None = None
         self.countdown = 0
 
@@ -154,6 +155,7 @@ class Gate(FaultyStorage):
             raise Died(what)
 
     def freeze(self) -> None:
+        self.was_frozen = True
         self._open.clear()
 
     def thaw(self) -> None:
@@ -287,6 +289,13 @@ class Ledger:
         finally:
             self.running.remove(body)
 
+    def check_leases(self) -> None:
+        """Check that a host that was always well holds the leases of all that it runs."""
+        for body in self.running:
+            lease = body.context.operation.leaseuntil
+            is_well = not body.process.is_dead and not body.process.gate.was_frozen
+            assert not is_well or (lease is not None and lease > body.process.clock.now()), f"{body} has lost its lease"
+
 
 class Cluster:
     """An account, its hosts, and the handlers they run; handlers do what the operation's data says."""
@@ -297,8 +306,8 @@ class Cluster:
         self.watch = Watch(self.options.agenda, SHARDS)
         self.account = WatchedStorage(self.time.now, self.watch)
         self.ledger = Ledger(self.watch)
-        #: Handlers that wait to be told how to end.
-        self.hanging: list[asyncio.Future[str]] = []
+        #: Handlers that wait to be told how to end, each with its operation.
+        self.hanging: list[tuple[UUID, asyncio.Future[str]]] = []
         self.is_ending = False
         #: How a handler ends that leaves it to chance.
         self.chance: Callable[[], str] = lambda: "succeed"
@@ -390,25 +399,26 @@ class Cluster:
                 if step == "chance":
                     step = self.chance()
                 if step == "hang":
-                    step = await self._hang()
+                    step = await self._hang(context)
                 if step == "deaf":
                     try:
-                        await self._hang()
+                        await self._hang(context)
                     except asyncio.CancelledError:
                         step = "succeed"
                 return await self._end(step, context)
 
         return handle
 
-    async def _hang(self) -> str:
+    async def _hang(self, context: OperationContext) -> str:
         if self.is_ending:
             return "succeed"
         released: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.hanging.append(released)
+        hanging = context.operation.asyncoperationid, released
+        self.hanging.append(hanging)
         try:
             return await released
         finally:
-            self.hanging.remove(released)
+            self.hanging.remove(hanging)
 
     async def _end(self, step: str, context: OperationContext) -> Outcome:
         steps = (context.checkpoint or 0) + 1
@@ -436,13 +446,11 @@ class Cluster:
                 await context.save(steps, message="almost there")
         return Done("done")
 
-    def release(self, index: int, step: str) -> None:
-        """Let one hanging handler go on, as *step* says."""
-        if self.hanging:
-            # The handlers of hosts that stand still may be among them: they go on when their host does.
-            released = self.hanging[index % len(self.hanging)]
-            if not released.done():
-                released.set_result(step)
+    def release(self, index: int, step: str, *, only: UUID | None = None) -> None:
+        """Let one hanging handler go on as *step* says; that of a host that stands still goes on when its host does."""
+        hanging = [released for operation_id, released in self.hanging if only in {None, operation_id}]
+        if hanging and not (released := hanging[index % len(hanging)]).done():
+            released.set_result(step)
 
     def new_operation(self, operation_id: UUID, plan: Sequence[str], **columns: Any) -> AsyncOperation:
         """Return an operation that goes by *plan*."""

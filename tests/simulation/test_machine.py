@@ -169,7 +169,7 @@ class Service(RuleBasedStateMachine):
         operation_id = operation.asyncoperationid
         match verb:
             case "postpone":
-                until = self.cluster.time.now() + timedelta(minutes=[2, 90, 60 * 24 * 10][index % 3])
+                until = self.cluster.time.now() + timedelta(minutes=[2, 90, 60 * 24 * 10][index // 3 % 3])
                 return host, host.control.postpone(operation_id, until)
             case "purge":
                 kept = Retention(
@@ -202,9 +202,11 @@ class Service(RuleBasedStateMachine):
     def act_and_release(self, verb: str, slot: int, index: int, step: str) -> None:
         """Ask a running operation to stop while its handler is about to end by itself."""
         # An index that is divisible by three picks one that runs.
+        operation = self._one(index * 3)
         if one := self._act(verb, slot, index * 3):
             self._do(one)
-        self.release(index, step)
+        if operation is not None:
+            self.release(index, step, only=operation.asyncoperationid)
 
     # What hosts do ----------------------------------------------------------------------------------------------------
 
@@ -244,11 +246,11 @@ class Service(RuleBasedStateMachine):
         self.run(self.cluster.lose(family))
 
     @rule(index=anyone, step=st.sampled_from([*ENDS, "retry", "yield", "postpone"]))
-    def release(self, index: int, step: str) -> None:
+    def release(self, index: int, step: str, only: UUID | None = None) -> None:
         """Let a handler that hangs go on."""
 
         async def release() -> None:
-            self.cluster.release(index, step)
+            self.cluster.release(index, step, only=only)
             await self.cluster.time.settle()
 
         self.run(release())
@@ -364,8 +366,11 @@ class Service(RuleBasedStateMachine):
     @invariant()
     def all_is_well(self) -> None:
         if self.hosts:
+            # Somebody's pause may have carried time past the moment at which others wake.
+            self.run(self.cluster.time.advance(timedelta(0)))
             self._replace_dead()
             self.cluster.watch.check(self.cluster.time.now())
+            self.cluster.ledger.check_leases()
 
     # The end ----------------------------------------------------------------------------------------------------------
 
