@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from asyncservice.operations.duedates import AgendaPolicy
 from asyncservice.operations.engine import EngineOptions
-from asyncservice.operations.lifecycle import AgendaPolicy
 from asyncservice.operations.retention import Retention
 from asyncservice.operations.states import StatusCode
 from asyncservice.storage.azure import AzureStorage

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from asyncservice.operations import hints, lifecycle
+from asyncservice.operations import awaiting, duedates, hints, lifecycle
+from asyncservice.operations.duedates import Readiness
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import ChangedMeanwhile
-from asyncservice.operations.lifecycle import Readiness
 from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.record import Stored
 from asyncservice.operations.states import StateCode
@@ -97,12 +97,12 @@ async def _look_at(engine: Engine, row: AgendaRow, fronts: _Fronts) -> Repair:
         if not engine.store.is_current(stored, row):
             await engine.store.drop_agenda_row(row)
             return Repair.REMOVED
-        match lifecycle.readiness(stored.operation, now):
+        match duedates.readiness(stored.operation, now):
             case Readiness.CLAIMABLE if stored.operation.is_locked:
                 return await _recover(engine, stored, now)
             case Readiness.CLAIMABLE:
                 return await _hint_again(engine, stored, fronts, now)
-            case Readiness.NOT_YET if stored.operation.awaits == lifecycle.CHILDREN:
+            case Readiness.NOT_YET if stored.operation.awaits == awaiting.CHILDREN:
                 return await _look_for_children(engine, stored, row, now)
             case Readiness.NOT_YET:
                 await engine.hint(stored.operation)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from asyncservice.operations import children, ids, lifecycle
+from asyncservice.operations import awaiting, children, ids, lifecycle
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.errors import ChangedMeanwhile, LeaseLost
 from asyncservice.operations.handling import Json, OperationControl, Tally
@@ -145,11 +145,11 @@ class Attempt:
         made = children.of(self.operation, place, submissions, key=key, now=self.now())
         if not self.operation.childcount and made:
             # Marked first: whoever cancels or removes the parent from now on looks for children.
-            await self.write(lambda record: lifecycle.parent_of(record, len(made)))
+            await self.write(lambda record: awaiting.parent_of(record, len(made)))
         inserted = await children.insert(self._store, made)
         total = await children.count(self._store, self.operation)
         if total != self.operation.childcount:
-            await self.write(lambda record: lifecycle.parent_of(record, total))
+            await self.write(lambda record: awaiting.parent_of(record, total))
         await self._hint_all([each.stored.operation for each in inserted if each.new])
         return total
 
@@ -159,7 +159,7 @@ class Attempt:
 
     async def event(self, name: str) -> Json:
         """Return the data of an event that has arrived, or None when it has not."""
-        if name not in lifecycle.arrived(self.operation):
+        if name not in awaiting.arrived(self.operation):
             return None
         place = self._store.place(self.operation)
         row = await self._store.table.read(place.partition, ids.event_key(place, name))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import batched
 
-from asyncservice.operations import ids, insertion, lifecycle
+from asyncservice.operations import creation, ids, insertion
 from asyncservice.operations.errors import InvalidOperation
 from asyncservice.operations.handling import Tally
 from asyncservice.operations.ids import Place
@@ -33,8 +33,8 @@ def of(
             raise InvalidOperation("A child operation can have neither a dependencytoken nor an id of its own.")
         text = f"{parent.asyncoperationid}/{key}/{number}"
         child = submission.operation(now=now, new_id=ids.derived_id(parent.createdon, text, shard=shard))
-        child = lifecycle.caused(child, parent, now=now)
-        made.append(lifecycle.created(check(lifecycle.adopted(child, parent_place.key))))
+        child = creation.caused(child, parent, now=now)
+        made.append(creation.created(check(creation.adopted(child, parent_place.key))))
     return made
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from asyncservice.operations import children, ids, lifecycle, removal, states
+from asyncservice.operations import awaiting, children, ids, removal, requests, states
 from asyncservice.operations.errors import (
     ChangedMeanwhile,
     ErrorCode,
@@ -47,23 +47,23 @@ class Control:
 
     async def cancel(self, operation_id: UUID) -> AsyncOperation:
         """Cancel for good, with all that it has started: at once, or as soon as its handler or heartbeat sees it."""
-        return await self._change(operation_id, lambda each, now: lifecycle.cancelled(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.cancelled(each, now=now))
 
     async def pause(self, operation_id: UUID) -> AsyncOperation:
         """Stop a running operation at its next checkpoint; it waits until it is resumed."""
-        return await self._change(operation_id, lambda each, now: lifecycle.paused(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.paused(each, now=now))
 
     async def resume(self, operation_id: UUID) -> AsyncOperation:
         """Make a suspended operation Ready, whatever it waited for."""
-        return await self._change(operation_id, lambda each, now: lifecycle.resumed(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.resumed(each, now=now))
 
     async def postpone(self, operation_id: UUID, until: datetime) -> AsyncOperation:
         """Suspend until a moment; a running operation is stopped first. Raises InvalidOperation for a past one."""
-        return await self._change(operation_id, lambda each, now: lifecycle.postponed(each, now=now, until=until))
+        return await self._change(operation_id, lambda each, now: requests.postponed(each, now=now, until=until))
 
     async def retry(self, operation_id: UUID) -> AsyncOperation:
         """Run a failed operation again from its last checkpoint. Not in Dataverse; an addition of this service."""
-        return await self._change(operation_id, lambda each, now: lifecycle.retried(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.retried(each, now=now))
 
     async def raise_event(self, operation_id: UUID, name: str, data: Any = None) -> AsyncOperation:  # noqa: ANN401 - any JSON
         """Let an operation know that something has happened; it need not wait for it yet.
@@ -81,7 +81,7 @@ class Control:
             if operation.is_completed:
                 label = operation.statuscode.label
                 raise StateChangeRefused(f"raise event {name} for", label, ErrorCode.INVALID_STATE_CHANGE, operation_id)
-            return lifecycle.informed(operation, now=now, event=name)
+            return awaiting.informed(operation, now=now, event=name)
 
         def data_row(operation: AsyncOperation) -> list[Write]:
             key = ids.event_key(self._store.place(operation), name)

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from asyncservice.operations import children, hints, insertion, lifecycle, outcomes
+from asyncservice.operations import awaiting, children, creation, duedates, hints, insertion, lifecycle, outcomes
 from asyncservice.operations.attempt import Attempt, Stopped
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.control import Control
+from asyncservice.operations.duedates import AgendaPolicy, Readiness
 from asyncservice.operations.errors import ChangedMeanwhile, ErrorCode, LeaseLost
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.hints import Hints
 from asyncservice.operations.ids import Place
-from asyncservice.operations.lifecycle import AgendaPolicy, Readiness
 from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.outcomes import Change
 from asyncservice.operations.record import AsyncOperation, Stored, check
@@ -107,7 +107,7 @@ class Engine:
         Operations of one partition share transactions, so ids made for the batch (`ids.new_id(shard=…)`) cost
         least. Each transaction is all or nothing; the call as a whole is safe to repeat.
         """
-        drafts = [lifecycle.created(check(operation)) for operation in operations]
+        drafts = [creation.created(check(operation)) for operation in operations]
         groups: dict[tuple[str, bool], list[AsyncOperation]] = {}
         for draft in drafts:
             key = self.store.place(draft).partition, draft.dependencytoken is None
@@ -197,7 +197,7 @@ class Engine:
             if stored is None:
                 return None
             now = self.clock.now()
-            if lifecycle.readiness(stored.operation, now) is not Readiness.CLAIMABLE:
+            if duedates.readiness(stored.operation, now) is not Readiness.CLAIMABLE:
                 return None
             if hints.family_of(stored.operation) in (await self.switch.look()).families:
                 return None  # It stays Ready; the start of the service sends a new hint.
@@ -211,7 +211,7 @@ class Engine:
             if not after.is_locked:  # It was parked, paused or cancelled on the way.
                 await self.follow_up(taken)
                 return None
-            if lifecycle.has_expired(taken.operation, self.clock.now()):
+            if duedates.has_expired(taken.operation, self.clock.now()):
                 return None  # The claim took longer than the lease: others may take it back any moment.
             return taken
 
@@ -274,18 +274,18 @@ class Engine:
         place = self.store.place(operation)
         if operation.is_completed and operation.parentkey is not None:
             await self.join(Place(place.partition, operation.parentkey))
-        if operation.awaits == lifecycle.CHILDREN:
+        if operation.awaits == awaiting.CHILDREN:
             await self.join(place)
 
     async def join(self, parent: Place) -> bool:
         """Wake the operation at *parent* when all that it started is completed; return whether it was woken."""
         while not await children.unfinished(self.store, parent, limit=1):
             stored = await self.store.read_place(parent)
-            if stored is None or stored.operation.awaits != lifecycle.CHILDREN:
+            if stored is None or stored.operation.awaits != awaiting.CHILDREN:
                 return False
             now = self.clock.now()
             try:
-                woken = await self.store.replace(stored, lifecycle.joined(stored.operation, now=now), now=now)
+                woken = await self.store.replace(stored, awaiting.joined(stored.operation, now=now), now=now)
             except ChangedMeanwhile:
                 continue
             await self.hint(woken.operation)

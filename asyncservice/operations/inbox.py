@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from asyncservice.operations import ids, insertion, lifecycle
+from asyncservice.operations import creation, ids, insertion
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import InvalidOperation
 from asyncservice.operations.insertion import Inserted
@@ -53,7 +53,7 @@ async def _refuse(engine: Engine, text: str, reason: str, derived: UUID, sent: d
 
     async def write(operation_id: UUID) -> Inserted:
         record = refused(text, reason, now=sent, operation_id=operation_id)
-        return await insertion.insert(engine.store, lifecycle.created(record, reason=reason))
+        return await insertion.insert(engine.store, creation.created(record, reason=reason))
 
     if own_id := _own_id(text):
         written = await write(own_id)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from asyncservice.operations import lifecycle
+from asyncservice.operations import awaiting, lifecycle
 from asyncservice.operations.errors import ErrorCode
 from asyncservice.operations.handling import (
     Done,
@@ -39,9 +39,9 @@ def after_return(outcome: Any, *, now: datetime) -> Change:  # noqa: ANN401 - a 
                 operation, now=now, until=until, checkpoint=checkpoint, message=message
             )
         case WaitingForChildren(checkpoint):
-            return lambda operation: lifecycle.waiting_for_children(operation, now=now, checkpoint=checkpoint)
+            return lambda operation: awaiting.waiting_for_children(operation, now=now, checkpoint=checkpoint)
         case WaitingForEvent(name, until, checkpoint):
-            return lambda operation: lifecycle.waiting_for_event(
+            return lambda operation: awaiting.waiting_for_event(
                 operation, now=now, name=name, until=until, checkpoint=checkpoint
             )
         case _:

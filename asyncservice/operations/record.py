@@ -21,8 +21,9 @@ ROOT_BUSINESS_UNIT: Final = UUID("00000000-0000-0000-0000-000000000002")
 class AsyncOperation:
     """One system job: the columns of Dataverse's asyncoperation table, then what the service itself keeps with it.
 
-    A value: every change makes a new one (`dataclasses.replace`), and only `asyncservice.operations.lifecycle` makes
-    changes. Virtual columns (names of the rows that lookups point at) are derived where they are shown.
+    A value: every change makes a new one (`dataclasses.replace`), and only `lifecycle`, `requests`, `awaiting` and
+    `creation`, all beside this module, make changes. Virtual columns (names of the rows that lookups point at) are
+    derived where they are shown.
     """
 
     asyncoperationid: UUID

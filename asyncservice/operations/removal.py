@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import batched
 
-from asyncservice.operations import ids, lifecycle
+from asyncservice.operations import ids, requests
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.record import Stored
 from asyncservice.operations.store import OperationStore
@@ -43,7 +43,7 @@ async def _without_what_hangs_on_it(store: OperationStore, stored: Stored) -> St
         return stored
     if not operation.removing:
         try:
-            stored = await store.replace(stored, lifecycle.removed(operation), now=operation.modifiedon)
+            stored = await store.replace(stored, requests.removed(operation), now=operation.modifiedon)
         except ChangedMeanwhile:
             if await store.read_place(place) is None:
                 return None

@@ -12,11 +12,11 @@ from secrets import token_hex
 from typing import Any, Final
 from uuid import UUID
 
-from asyncservice.operations import codec, history, ids, lifecycle, tokens
+from asyncservice.operations import codec, creation, history, ids, lifecycle, tokens
+from asyncservice.operations.duedates import AgendaPolicy
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
-from asyncservice.operations.lifecycle import AgendaPolicy
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.tokens import Tokens
@@ -235,7 +235,7 @@ class OperationStore:
         if after.statuscode is StatusCode.CANCELED and after.childcount:
             shard = int(place.partition, 16)
             canceller_id = ids.derived_id(now, f"{after.asyncoperationid}/cancel", shard=shard)
-            canceller = lifecycle.created(lifecycle.canceller(after, place.key, place.partition, canceller_id, now=now))
+            canceller = creation.created(creation.canceller(after, place.key, place.partition, canceller_id, now=now))
             canceller = replace(canceller, agendaon=self.agenda.due(canceller, now))
             own = self.place(canceller)
             writes.append(Insert(own.key, codec.to_row(canceller, spilled={})))

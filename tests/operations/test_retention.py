@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from asyncservice.operations import ids, insertion, lifecycle, retention
+from asyncservice.operations import creation, ids, insertion, retention
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
@@ -33,7 +33,7 @@ async def put(world: World, *operations: AsyncOperation) -> None:
     """Write operations as they are, without running them."""
     by_partition: dict[str, list[AsyncOperation]] = {}
     for operation in operations:
-        by_partition.setdefault(world.engine.store.place(operation).partition, []).append(lifecycle.created(operation))
+        by_partition.setdefault(world.engine.store.place(operation).partition, []).append(creation.created(operation))
     for group in by_partition.values():
         size = insertion.batch_size(group)
         for start in range(0, len(group), size):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncservice.operations import codec, history, lifecycle
+from asyncservice.operations import codec, creation, duedates, history, lifecycle, requests
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.insertion import insert, insert_many
@@ -32,7 +32,7 @@ async def store(storage: Storage) -> OperationStore:
 
 
 def a_new(**columns: object) -> AsyncOperation:
-    return lifecycle.created(an_operation(**columns))  # type: ignore[arg-type]
+    return creation.created(an_operation(**columns))  # type: ignore[arg-type]
 
 
 async def everything(store: OperationStore, **bounds: Any) -> list[Stored]:
@@ -40,7 +40,7 @@ async def everything(store: OperationStore, **bounds: Any) -> list[Stored]:
 
 
 async def agenda_of(store: OperationStore, stored: Stored) -> list[str]:
-    rows = [row for shard in range(store.shards) async for row in store.due(shard, lifecycle.NEVER + LEASE)]
+    rows = [row for shard in range(store.shards) async for row in store.due(shard, duedates.NEVER + LEASE)]
     return [row.due.isoformat() for row in rows if row.place == store.place(stored.operation)]
 
 
@@ -105,10 +105,10 @@ async def test_the_agenda_names_every_unfinished_operation_once(store: Operation
     stored = await store.replace(stored, lifecycle.waiting(stored.operation, now=NOON, until=due), now=NOON)
     assert await agenda_of(store, stored) == ["2026-03-04T12:00:00+00:00"]
 
-    stored = await store.replace(stored, lifecycle.resumed(stored.operation, now=NOON), now=NOON)
+    stored = await store.replace(stored, requests.resumed(stored.operation, now=NOON), now=NOON)
     assert await agenda_of(store, stored) == ["2026-03-01T12:01:00+00:00"]
 
-    stored = await store.replace(stored, lifecycle.cancelled(stored.operation, now=NOON), now=NOON)
+    stored = await store.replace(stored, requests.cancelled(stored.operation, now=NOON), now=NOON)
     assert await agenda_of(store, stored) == []
 
 
@@ -126,7 +126,7 @@ async def test_long_texts_leave_the_row_and_come_back(store: OperationStore) -> 
     assert (found.operation.data, found.operation.message) == (None, "short")
     assert (await store.load(found)).operation.data == data
 
-    moved = await store.replace(found, lifecycle.cancelled(found.operation, now=NOON), now=NOON)
+    moved = await store.replace(found, requests.cancelled(found.operation, now=NOON), now=NOON)
     again = await store.read(stored.operation.asyncoperationid)
     assert again is not None
     assert (await store.load(again)).operation.data == data
@@ -147,7 +147,7 @@ async def test_deleting_takes_everything_with_it(storage: Storage, store: Operat
 
 async def test_deleting_what_changed_is_refused(store: OperationStore) -> None:
     stored = (await insert(store, a_new(statuscode=StatusCode.FAILED))).stored
-    await store.replace(stored, lifecycle.retried(stored.operation, now=NOON), now=NOON)
+    await store.replace(stored, requests.retried(stored.operation, now=NOON), now=NOON)
     with pytest.raises(ChangedMeanwhile):
         await delete_many(store, [stored])
 
@@ -200,7 +200,7 @@ columns = st.fixed_dictionaries(
 
 @given(columns)
 def test_any_record_survives_the_row(values: dict[str, object]) -> None:
-    operation = lifecycle.created(an_operation(**values))  # type: ignore[arg-type]
+    operation = creation.created(an_operation(**values))  # type: ignore[arg-type]
     again, spilled = codec.from_row(codec.to_row(operation, spilled={}))
     assert (again, spilled) == (operation, {})
 

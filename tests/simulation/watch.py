@@ -10,8 +10,8 @@ from typing import Final
 from uuid import UUID
 
 from asyncservice.operations import agenda, codec, history, ids, tokens
+from asyncservice.operations.duedates import NEVER, AgendaPolicy
 from asyncservice.operations.history import HistoryEntry
-from asyncservice.operations.lifecycle import NEVER, AgendaPolicy
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import MOVES, Action, StateCode, StatusCode
 from asyncservice.operations.store import TABLE

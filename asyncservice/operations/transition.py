@@ -1,0 +1,59 @@
+"""One move of an operation: its new status, the entry of its history, and the columns that every move changes."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.record import AsyncOperation
+from asyncservice.operations.states import Action, StateCode, target
+
+#: A text column in the history keeps this many characters of a reason; the record keeps all of it.
+MAX_REASON: Final = 400
+
+
+def moved(
+    operation: AsyncOperation,
+    action: Action,
+    now: datetime,
+    *,
+    reason: str | None = None,
+    host: str | None = None,
+    **changes: Any,  # noqa: ANN401 - columns of the record
+) -> AsyncOperation:
+    """Return the operation after *action*, with *changes* to its columns.
+
+    Raises StateChangeRefused when its status does not allow the action.
+    """
+    status = target(action, operation.statuscode)
+    attempt = changes.get("attempt", operation.attempt)
+    entry = HistoryEntry(millisecond(now), action.value, status, attempt, host, short(reason))
+    changes |= {"statuscode": status, "history": (*operation.history, entry), "modifiedon": now}
+    changes["version"] = operation.version + 1
+    if operation.is_locked and status.state is not StateCode.LOCKED:
+        changes |= {"leaseuntil": None, "claimedon": None, "executiontimespan": _execution_time(operation, now)}
+    if operation.statecode is StateCode.SUSPENDED:
+        changes |= {"awaits": None, "iswaitingforevent": False}
+    if status.state is StateCode.READY:
+        changes["readyon"] = now
+    if status.state is StateCode.COMPLETED:
+        changes |= {"completedon": now, "postponeuntil": None}
+    return replace(operation, **changes)
+
+
+def _execution_time(operation: AsyncOperation, now: datetime) -> float:
+    if operation.claimedon is None:
+        return operation.executiontimespan
+    return round(operation.executiontimespan + max(0.0, (now - operation.claimedon).total_seconds()), 2)
+
+
+def short(reason: str | None) -> str | None:
+    """Return *reason* as the history keeps it."""
+    if reason is None or len(reason) <= MAX_REASON:
+        return reason
+    return reason[: MAX_REASON - 1] + "…"
+
+
+def millisecond(moment: datetime) -> datetime:
+    """Return *moment* as the history keeps it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
