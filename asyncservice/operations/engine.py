@@ -152,6 +152,13 @@ class Engine:
             control=self.control,
             hint_all=self._hint_all,
         )
+        if hints.family_of(stored.operation) in (await self.switch.look()).families:
+            # The claim outlasted a stop. Its handler has not begun, so nothing of it is executed.
+            await self._conclude(
+                attempt,
+                lambda record: lifecycle.interrupted(record, now=self.clock.now(), reason="the service was stopped"),
+            )
+            return
         if stored.operation.depth > self.options.max_depth:
             await self._conclude(attempt, self._too_deep)
             return
@@ -184,8 +191,18 @@ class Engine:
         due = self.clock.now() + PATIENCE
         found = 0
         for shard in range(self.store.shards):
-            ready = self.store.scan(shard, where=[Comparison("statecode", "eq", int(StateCode.READY))])
-            waiting = [each.operation async for each in ready if hints.family_of(each.operation) in started]
+            ready = [Comparison("statecode", "eq", int(StateCode.READY))]
+            # What fell due while its family was stopped had its hint, and the host that took it did nothing with it.
+            fell_due = [
+                Comparison("statecode", "eq", int(StateCode.SUSPENDED)),
+                Comparison("postponeuntil", "le", self.clock.now()),
+            ]
+            waiting = [
+                each.operation
+                for where in (fell_due, ready)
+                async for each in self.store.scan(shard, where=where)
+                if hints.family_of(each.operation) in started
+            ]
             await self._hint_all([operation for operation in reversed(waiting) if operation.blockedby is None], due=due)
             found += len(waiting)
         return found
@@ -293,11 +310,11 @@ class Engine:
         return False
 
     async def _hint_all(self, operations: Sequence[AsyncOperation], *, due: datetime | None = None) -> None:
-        """Send hints for operations, several to a message where they are Ready; none is seen before *due*."""
+        """Send hints for operations, several to a message where they may run; none is seen before *due*."""
         now = self.clock.now()
         ready: dict[Family, list[Place]] = {}
         for operation in operations:
-            if operation.statecode is StateCode.READY and operation.blockedby is None:
+            if lifecycle.readiness(operation, now) is Readiness.CLAIMABLE:
                 ready.setdefault(hints.family_of(operation), []).append(self.store.place(operation))
             else:
                 await self.hint(operation)

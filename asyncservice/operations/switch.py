@@ -56,6 +56,9 @@ class Switch:
 
     async def read(self) -> Stopped:
         """Return which families are stopped now. One request."""
+        # What is read is as old as the question, not as the answer: an answer that took long counts from when it was
+        # asked for, or this host would go on for longer than a stop waits.
+        asked_on = self._clock.now()
         row = await self._table.read(*_ROW)
         if row is None:
             self.seen = Stopped()
@@ -64,7 +67,7 @@ class Switch:
             since = row.values["since"]
             families = frozenset(family for family in Family if family.value in names)
             self.seen = Stopped(families, since if isinstance(since, datetime) else None)
-        self._seen_on = self._clock.now()
+        self._seen_on = asked_on
         return self.seen
 
     async def stop(self, families: Iterable[Family] = Family) -> Stopped:

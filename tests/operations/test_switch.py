@@ -1,8 +1,9 @@
 """Stopping and starting the service, and messages that the host moved aside."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -11,8 +12,9 @@ from asyncservice.operations.handling import OperationContext, Outcome, Yielded
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family, OperationType
 from asyncservice.operations.states import StatusCode
-from asyncservice.operations.switch import PATIENCE
+from asyncservice.operations.switch import PATIENCE, Switch
 from asyncservice.storage.account import Storage
+from asyncservice.storage.tables import Table
 from tests.operations.world import World
 from tests.support import VirtualClock
 
@@ -122,6 +124,82 @@ async def test_what_runs_yields_at_its_next_look_and_goes_on_after_the_start(wor
     assert (operation.statuscode, operation.checkpoint, slices) == (StatusCode.WAITING_FOR_RESOURCES, '"half"', 1)
     await world.engine.start_service()
     await run_until(world, lambda: slices == 2)
+    assert (await world.get(operation_id)).statuscode is StatusCode.SUCCEEDED
+
+
+class Slow:
+    """A table whose answers take their time: what it was asked is done at once, *then* happens before it answers."""
+
+    def __init__(self, table: Table, method: str, then: Callable[[], Awaitable[None]]) -> None:
+        self._table, self._method, self._then = table, method, then
+
+    def __getattr__(self, name: str) -> Any:
+        inner = getattr(self._table, name)
+        if name != self._method:
+            return inner
+
+        async def call(*args: Any) -> Any:
+            answer = await inner(*args)
+            await self._then()
+            return answer
+
+        return call
+
+
+async def test_an_answer_that_took_long_is_as_old_as_its_question(storage: Storage, clock: VirtualClock) -> None:
+    other = await World(storage, clock, host="other").open()
+
+    async def takes_most_of_the_patience() -> None:
+        clock.jump(PATIENCE * 0.75)
+
+    switch = Switch(cast("Table", Slow(other.engine.store.table, "read", takes_most_of_the_patience)), clock)
+    assert not (await switch.look()).families
+    await other.engine.switch._write(frozenset(Family))
+    clock.jump(PATIENCE * 0.5)
+    assert (await switch.look()).is_everything, "the stop would have returned three quarters of its patience ago"
+
+
+async def test_a_claim_that_outlasts_a_stop_runs_no_handler(
+    storage: Storage, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await World(storage, clock, host="other").open()
+    world = await World(storage, clock).open()
+    runs = counting(world)
+    operation_id = await world.submit()
+
+    async def stop() -> None:
+        monkeypatch.undo()
+        clock.jump(PATIENCE)
+        await other.engine.switch.stop()
+
+    monkeypatch.setattr(world.engine.store, "table", Slow(world.engine.store.table, "commit", stop))
+    await world.run_everything()
+    assert runs == []
+    operation = await world.get(operation_id)
+    assert operation.statuscode is StatusCode.WAITING_FOR_RESOURCES
+    assert [entry.action for entry in operation.history] == ["create", "claim", "interrupt"]
+    assert (operation.deaths, operation.retrycount) == (0, 0)
+    await other.engine.start_service()
+    await run_until(world, lambda: bool(runs))
+
+
+async def test_what_falls_due_while_its_family_is_stopped_runs_after_the_start(world: World) -> None:
+    """Its hint came while nobody could follow it, and the sweep has looked: it would look again two minutes later."""
+    runs = counting(world)
+    stopped_for = timedelta(minutes=1)
+    operation_id = await world.submit(
+        statuscode=StatusCode.WAITING, postponeuntil=world.clock.now() + stopped_for / 2, name="falls due"
+    )
+    await world.submit(statuscode=StatusCode.WAITING, postponeuntil=world.clock.now() + stopped_for * 9, name="later")
+    await world.engine.switch.stop([Family.EXECUTE_REQUESTS])
+    world.clock.jump(stopped_for)
+    await world.lose_hints()
+    await world.sweep()
+    assert runs == []
+
+    assert await world.engine.start_service([Family.EXECUTE_REQUESTS]) == 1
+    await run_until(world, lambda: bool(runs))
+    assert runs == ["falls due"]
     assert (await world.get(operation_id)).statuscode is StatusCode.SUCCEEDED
 
 
