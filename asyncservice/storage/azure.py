@@ -14,6 +14,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from asyncservice.storage.azure_blobs import AzureBlobs
 from asyncservice.storage.azure_queues import AzureQueue
+from asyncservice.storage.azure_session import TableSession
 from asyncservice.storage.azure_tables import AzureTable
 
 #: The emulator's account, published by Microsoft; a secret to nobody.
@@ -43,6 +44,7 @@ class AzureStorage:
 
     def __init__(self, services: "_Services") -> None:
         self._services = services
+        self._rows = TableSession(services.table.url, services.table.credential)
         self._stack = AsyncExitStack()
         self._tables: dict[str, AzureTable] = {}
         self._queues: dict[str, AzureQueue] = {}
@@ -87,7 +89,7 @@ class AzureStorage:
     def table(self, name: str) -> AzureTable:
         """Return the table of that name."""
         if name not in self._tables:
-            self._tables[name] = AzureTable(self._services.table.get_table_client(name))
+            self._tables[name] = AzureTable(self._services.table.get_table_client(name), self._rows)
         return self._tables[name]
 
     def queue(self, name: str) -> AzureQueue:
@@ -106,6 +108,7 @@ class AzureStorage:
         """Open the connections."""
         for client in self._services.closing():
             await self._stack.enter_async_context(client)
+        self._stack.push_async_callback(self._rows.close)
         return self
 
     async def __aexit__(

@@ -1,28 +1,27 @@
 """Table Storage behind the Table port."""
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Final
 
-from azure.core import MatchConditions
-from azure.core.exceptions import (
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceNotFoundError,
-)
-from azure.data.tables import EdmType, EntityProperty, TableTransactionError, UpdateMode
+from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
 
-from asyncservice.storage.azure_errors import code_of, translated
-from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused
-from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, Put, Replace, Row, Value, Write
+from asyncservice.storage import azure_batch, azure_rows
+from asyncservice.storage.azure_batch import Refused
+from asyncservice.storage.azure_errors import TRANSIENT_STATUS, translated
+from asyncservice.storage.azure_session import Answer, TableSession
+from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, StorageUnavailable
+from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, Put, Replace, Row, Write
 
 #: Most rows one page of a scan brings; the service's own limit.
 _PAGE: Final = 1000
+_NOT_FOUND: Final = 404
+_JSON: Final = {"Content-Type": "application/json"}
 _CONFLICTS: Final[Mapping[str, ConflictReason]] = {
     "EntityAlreadyExists": ConflictReason.EXISTS,
     "ResourceNotFound": ConflictReason.MISSING,
+    "EntityNotFound": ConflictReason.MISSING,
     "UpdateConditionNotSatisfied": ConflictReason.CHANGED,
     "ConditionNotMet": ConflictReason.CHANGED,
 }
@@ -31,8 +30,8 @@ _CONFLICTS: Final[Mapping[str, ConflictReason]] = {
 class AzureTable:
     """One table of an account."""
 
-    def __init__(self, client: TableClient) -> None:
-        self._client = client
+    def __init__(self, client: TableClient, session: TableSession) -> None:
+        self._client, self._session = client, session
 
     @property
     def name(self) -> str:
@@ -49,23 +48,19 @@ class AzureTable:
 
     async def read(self, partition: str, key: str) -> Row | None:
         """Return the row, or None."""
-        with translated(f"read {self.name}"):
-            try:
-                return _row(await self._client.get_entity(partition, key))
-            except ResourceNotFoundError as error:
-                if code_of(error) == "TableNotFound":
-                    raise
-                return None
+        answer = await self._session.request("GET", azure_rows.address(self.name, partition, key))
+        if answer.status == _NOT_FOUND and answer.code != "TableNotFound":
+            return None
+        _must_be_done(answer, f"read {self.name}")
+        return azure_rows.decode(json.loads(answer.content), answer.headers.get("ETag"))
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> Sequence[str]:
         """Apply all writes or none; a single write goes without the envelope of a transaction."""
         if not 1 <= len(writes) <= MAX_WRITES:
             raise StorageRefused(f"A transaction holds 1 to {MAX_WRITES} writes, not {len(writes)}.")
-        with translated(f"write {self.name}"):
-            # The client takes the deletion of a missing row for done, but in a transaction; here it is an answer.
-            if len(writes) == 1 and not isinstance(writes[0], Delete):
-                return [await self._commit_one(partition, writes[0])]
-            return await self._commit_all(partition, writes)
+        if len(writes) == 1:
+            return [await self._commit_one(partition, writes[0])]
+        return await self._commit_all(partition, writes)
 
     async def scan(
         self,
@@ -78,114 +73,77 @@ class AzureTable:
         limit: int | None = None,
     ) -> AsyncIterator[Row]:
         """Yield rows in key order, one request a page."""
-        conditions = [f"PartitionKey eq {_literal(partition)}"]
+        conditions = [f"PartitionKey eq {azure_rows.literal(partition)}"]
         if start:
-            conditions.append(f"RowKey ge {_literal(start)}")
+            conditions.append(f"RowKey ge {azure_rows.literal(start)}")
         if end is not None:
-            conditions.append(f"RowKey lt {_literal(end)}")
-        conditions += [f"{each.column} {each.operator} {_literal(each.value)}" for each in where]
-        columns = None if select is None else ["PartitionKey", "RowKey", *select]
-        pages = self._client.query_entities(
-            " and ".join(conditions),
-            results_per_page=_PAGE if limit is None else min(limit, _PAGE),
-            select=columns,
-        )
-        found = 0
-        with translated(f"scan {self.name}"):
-            async for entity in pages:
-                yield _row(entity)
-                found += 1
-                if limit is not None and found >= limit:
-                    return
+            conditions.append(f"RowKey lt {azure_rows.literal(end)}")
+        conditions += [f"{each.column} {each.operator} {azure_rows.literal(each.value)}" for each in where]
+        query = {"$filter": " and ".join(conditions)}
+        if select is not None:
+            query["$select"] = ",".join(("PartitionKey", "RowKey", *select))
+        left = limit
+        while left is None or left > 0:
+            top = _PAGE if left is None else min(left, _PAGE)
+            answer = await self._session.request("GET", f"/{self.name}()", query=query | {"$top": str(top)})
+            _must_be_done(answer, f"scan {self.name}")
+            entities = json.loads(answer.content)["value"]
+            for entity in entities[:left]:
+                yield azure_rows.decode(entity)
+            if left is not None:
+                left -= len(entities)
+            following = {
+                name: value
+                for name in ("NextPartitionKey", "NextRowKey")
+                if (value := answer.headers.get(f"x-ms-continuation-{name}"))
+            }
+            if not following:
+                return
+            query |= following
 
-    async def _commit_one(self, partition: str, write: Insert | Put | Replace) -> str:
-        answer: Mapping[str, Any]
-        try:
-            match write:
-                case Insert(key, values):
-                    answer = await self._client.create_entity(_entity(partition, key, values))
-                case Put(key, values):
-                    answer = await self._client.upsert_entity(_entity(partition, key, values), mode=UpdateMode.REPLACE)
-                case Replace(key, values, etag):
-                    answer = await self._client.update_entity(
-                        _entity(partition, key, values),
-                        mode=UpdateMode.REPLACE,
-                        etag=etag,
-                        match_condition=MatchConditions.IfNotModified,
-                    )
-        except HttpResponseError as error:
-            raise self._conflict(error, partition, write.key) or error from error
-        return str(answer["etag"])
+    async def _commit_one(self, partition: str, write: Write) -> str:
+        method, path, headers = "PUT", azure_rows.address(self.name, partition, write.key), dict(_JSON)
+        content = None if isinstance(write, Delete) else azure_rows.encode(partition, write.key, write.values).encode()
+        match write:
+            case Insert():
+                method, path, headers["Prefer"] = "POST", f"/{self.name}", "return-no-content"
+            case Replace():
+                headers["If-Match"] = write.etag
+            case Delete():
+                method, headers["If-Match"] = "DELETE", write.etag or "*"
+            case Put():
+                pass
+        answer = await self._session.request(method, path, headers=headers, content=content)
+        if not answer.ok:
+            raise self._refusal(partition, write, answer.status, answer.code, repeated=answer.repeated)
+        return "" if isinstance(write, Delete) else answer.headers["ETag"]
 
     async def _commit_all(self, partition: str, writes: Sequence[Write]) -> Sequence[str]:
-        try:
-            answers = await self._client.submit_transaction([_operation(partition, write) for write in writes])
-        except TableTransactionError as error:
-            failed = writes[error.index] if 0 <= error.index < len(writes) else writes[0]
-            raise self._conflict(error, partition, failed.key) or error from error
-        return [str(answer.get("etag") or "") for answer in answers]
-
-    def _conflict(self, error: HttpResponseError, partition: str, key: str) -> RowConflict | None:
-        reason = _CONFLICTS.get(code_of(error))
-        return None if reason is None else RowConflict(self.name, partition, key, reason)
-
-
-def _operation(partition: str, write: Write) -> Any:  # noqa: ANN401 - the client's union of tuples
-    match write:
-        case Insert(key, values):
-            return "create", _entity(partition, key, values)
-        case Put(key, values):
-            return "upsert", _entity(partition, key, values), {"mode": UpdateMode.REPLACE}
-        case Replace(key, values, etag):
-            condition = {"mode": UpdateMode.REPLACE, "etag": etag, "match_condition": MatchConditions.IfNotModified}
-            return "update", _entity(partition, key, values), condition
-        case Delete(key, None):
-            return "delete", {"PartitionKey": partition, "RowKey": key}
-        case Delete(key, etag):
-            condition = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-            return "delete", {"PartitionKey": partition, "RowKey": key}, condition
-
-
-def _entity(partition: str, key: str, values: Mapping[str, Value]) -> dict[str, Any]:
-    entity: dict[str, Any] = {"PartitionKey": partition, "RowKey": key}
-    for name, value in values.items():
-        # Every number is Edm.Int64, so that a column keeps one type whatever it holds.
-        entity[name] = EntityProperty(value, EdmType.INT64) if type(value) is int else value
-    return entity
-
-
-def _row(entity: Mapping[str, Any]) -> Row:
-    values = {
-        name: _value(value) for name, value in entity.items() if name not in {"PartitionKey", "RowKey", "Timestamp"}
-    }
-    etag: str = entity.metadata["etag"]  # type: ignore[attr-defined]
-    return Row(entity["PartitionKey"], entity["RowKey"], values, etag)
-
-
-def _value(value: Any) -> Value:  # noqa: ANN401 - whatever the client decoded
-    if isinstance(value, tuple):  # EntityProperty(value, edm_type): a 64-bit integer
-        return int(value[0])
-    if isinstance(value, datetime):
-        # The client's subclass also carries the service's sub-microsecond text; a plain value compares and pickles.
-        return datetime(
-            value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC
+        content = azure_batch.body(self._session.url, self.name, partition, writes)
+        answer = await self._session.request(
+            "POST", "/$batch", headers={"Content-Type": azure_batch.CONTENT_TYPE}, content=content
         )
-    return value  # type: ignore[no-any-return]
+        _must_be_done(answer, f"write {self.name}")
+        try:
+            result = azure_batch.answer(answer.content, len(writes))
+        except ValueError as error:
+            raise StorageUnavailable(f"write {self.name}: {error}") from error
+        if isinstance(result, Refused):
+            write = writes[result.index if result.index < len(writes) else 0]
+            raise self._refusal(partition, write, result.status, result.code, repeated=answer.repeated)
+        return result
+
+    def _refusal(self, partition: str, write: Write, status: int, code: str, *, repeated: bool) -> Exception:
+        what = f"write {self.name}: {status} {code}"
+        reason = _CONFLICTS.get(code)
+        if status in TRANSIENT_STATUS:
+            return StorageUnavailable(what)
+        if reason is not None and repeated:
+            # What is in the way may be what an earlier try of this very request has written.
+            return StorageUnavailable(f"{what}, after a try that got no clear answer")
+        return StorageRefused(what) if reason is None else RowConflict(self.name, partition, write.key, reason)
 
 
-def _literal(value: Value) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return "'" + value.replace("'", "''") + "'"
-        case int():
-            return f"{value}L"
-        case float():
-            return repr(value)
-        case datetime():
-            return f"datetime'{value.astimezone(UTC).isoformat(timespec='microseconds').replace('+00:00', 'Z')}'"
-        case UUID():
-            return f"guid'{value}'"
-        case bytes():
-            return f"X'{value.hex()}'"
+def _must_be_done(answer: Answer, what: str) -> None:
+    if not answer.ok:
+        raise StorageRefused(f"{what}: {answer.status} {answer.code or 'no reason given'}")
