@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.history import CREATE, HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StateCode
@@ -18,7 +18,15 @@ QUIET: Final = timedelta(minutes=10)
 
 def created(operation: AsyncOperation, *, reason: str | None = None) -> AsyncOperation:
     """Return *operation* as it is first written: with its owner's columns and the entry that begins its history."""
-    entry = HistoryEntry(millisecond(operation.createdon), "create", operation.statuscode, reason=short(reason))
+    until = operation.postponeuntil
+    entry = HistoryEntry(
+        millisecond(operation.createdon),
+        CREATE,
+        operation.statuscode,
+        reason=short(reason),
+        until=None if until is None else millisecond(until),
+        code=operation.errorcode,
+    )
     readyon = operation.createdon if operation.statecode is StateCode.READY else None
     owned_by_user = operation.owneridtype == "systemuser"
     return replace(

@@ -26,10 +26,7 @@ def moved(
     Raises StateChangeRefused when its status does not allow the action.
     """
     status = target(action, operation.statuscode)
-    attempt = changes.get("attempt", operation.attempt)
-    entry = HistoryEntry(millisecond(now), action.value, status, attempt, host, short(reason))
-    changes |= {"statuscode": status, "history": (*operation.history, entry), "modifiedon": now}
-    changes["version"] = operation.version + 1
+    changes |= {"statuscode": status, "modifiedon": now, "version": operation.version + 1}
     if operation.is_locked and status.state is not StateCode.LOCKED:
         changes |= {"leaseuntil": None, "claimedon": None, "executiontimespan": _execution_time(operation, now)}
     if operation.statecode is StateCode.SUSPENDED:
@@ -38,7 +35,20 @@ def moved(
         changes["readyon"] = now
     if status.state is StateCode.COMPLETED:
         changes |= {"completedon": now, "postponeuntil": None}
-    return replace(operation, **changes)
+    until = changes.get("postponeuntil", operation.postponeuntil)
+    entry = HistoryEntry(
+        millisecond(now),
+        action.value,
+        status,
+        changes.get("attempt", operation.attempt),
+        host,
+        short(reason),
+        until=None if until is None else millisecond(until),
+        code=changes.get("errorcode"),
+        retries=changes.get("retrycount") or None,
+        awaits=changes.get("awaits", operation.awaits),
+    )
+    return replace(operation, history=(*operation.history, entry), **changes)
 
 
 def _execution_time(operation: AsyncOperation, now: datetime) -> float:

@@ -218,6 +218,10 @@ entries = st.builds(
     attempt=st.integers(0, 1000),
     host=st.none() | st.text(max_size=20),
     reason=st.none() | st.text(max_size=400),
+    until=st.none() | st.integers(0, 10**10).map(lambda ms: NOON + timedelta(milliseconds=ms)),
+    code=st.none() | st.integers(-(2**31), 2**31 - 1),
+    retries=st.none() | st.integers(1, 100),
+    awaits=st.none() | st.text(max_size=70),
 )
 
 
