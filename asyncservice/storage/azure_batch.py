@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from asyncservice.storage import azure_rows
-from asyncservice.storage.tables import Delete, Insert, Put, Replace, Write
+from asyncservice.storage.tables import Delete, Insert, Put, Replace, Require, Write
 
 #: Nothing in a body can look like these: a row's JSON is one line that begins with a brace.
 _BATCH, _CHANGESET = "batch_asyncservice", "changeset_asyncservice"
@@ -60,6 +60,11 @@ def _request(url: str, table: str, partition: str, write: Write) -> str:
         case Delete(key, etag):
             row = azure_rows.address(table, partition, key)
             return f"DELETE {url}{row} HTTP/1.1\r\n{_BODY}If-Match: {etag or '*'}\r\n\r\n\r\n"
+        case Require(key):
+            # A merge of no columns: it applies to a row that is there, and changes nothing but its etag.
+            text = azure_rows.encode(partition, key, {})
+            row = azure_rows.address(table, partition, key)
+            return f"MERGE {url}{row} HTTP/1.1\r\n{_BODY}If-Match: *\r\n\r\n{text}\r\n"
 
 
 def answer(content: bytes, count: int) -> list[str] | Refused:

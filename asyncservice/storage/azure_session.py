@@ -105,7 +105,7 @@ class TableSession:
         Raises StorageUnavailable when no clear answer came in the end.
         """
         url = self._address(path, query)
-        unclear = False
+        unclear, reason = False, ""
         for pause in (*_PAUSES, None):
             try:
                 answer = await self._send(method, url, path, headers, content)

@@ -12,7 +12,7 @@ from asyncservice.storage.azure_batch import Refused
 from asyncservice.storage.azure_errors import TRANSIENT_STATUS, translated
 from asyncservice.storage.azure_session import Answer, TableSession
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, StorageUnavailable
-from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, Put, Replace, Row, Write
+from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, Put, Replace, Require, Row, Write
 
 #: Most rows one page of a scan brings; the service's own limit.
 _PAGE: Final = 1000
@@ -103,7 +103,8 @@ class AzureTable:
 
     async def _commit_one(self, partition: str, write: Write) -> str:
         method, path, headers = "PUT", azure_rows.address(self.name, partition, write.key), dict(_JSON)
-        content = None if isinstance(write, Delete) else azure_rows.encode(partition, write.key, write.values).encode()
+        values = {} if isinstance(write, Delete | Require) else write.values
+        content = None if isinstance(write, Delete) else azure_rows.encode(partition, write.key, values).encode()
         match write:
             case Insert():
                 method, path, headers["Prefer"] = "POST", f"/{self.name}", "return-no-content"
@@ -111,12 +112,14 @@ class AzureTable:
                 headers["If-Match"] = write.etag
             case Delete():
                 method, headers["If-Match"] = "DELETE", write.etag or "*"
+            case Require():
+                method, headers["If-Match"] = "MERGE", "*"
             case Put():
                 pass
         answer = await self._session.request(method, path, headers=headers, content=content)
         if not answer.ok:
             raise self._refusal(partition, write, answer.status, answer.code, repeated=answer.repeated)
-        return "" if isinstance(write, Delete) else answer.headers["ETag"]
+        return "" if isinstance(write, Delete | Require) else answer.headers["ETag"]
 
     async def _commit_all(self, partition: str, writes: Sequence[Write]) -> Sequence[str]:
         content = azure_batch.body(self._session.url, self.name, partition, writes)
@@ -131,7 +134,7 @@ class AzureTable:
         if isinstance(result, Refused):
             write = writes[result.index if result.index < len(writes) else 0]
             raise self._refusal(partition, write, result.status, result.code, repeated=answer.repeated)
-        return result
+        return ["" if isinstance(write, Require) else etag for write, etag in zip(writes, result, strict=True)]
 
     def _refusal(self, partition: str, write: Write, status: int, code: str, *, repeated: bool) -> Exception:
         what = f"write {self.name}: {status} {code}"

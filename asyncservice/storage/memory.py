@@ -9,7 +9,7 @@ import itertools
 import re
 from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import eq, ge, gt, le, lt, ne
 from types import TracebackType
@@ -28,6 +28,7 @@ from asyncservice.storage.tables import (
     Delete,
     Insert,
     Replace,
+    Require,
     Row,
     Value,
     Write,
@@ -128,7 +129,7 @@ class MemoryTable:
             for key in (partition, write.key):
                 if _FORBIDDEN_IN_KEYS.search(key) or len(key) > _MAX_KEY:
                     raise StorageRefused(f"{key!r} is no valid key.")
-            if not isinstance(write, Delete):
+            if not isinstance(write, Delete | Require):
                 total += _size(write.values)
         if total > MAX_TRANSACTION_BYTES:
             raise StorageRefused(f"A transaction of {total} bytes is over {MAX_TRANSACTION_BYTES}.")
@@ -139,7 +140,7 @@ class MemoryTable:
         match write:
             case Insert() if row is not None:
                 reason = ConflictReason.EXISTS
-            case Replace() | Delete() if row is None:
+            case Replace() | Delete() | Require() if row is None:
                 reason = ConflictReason.MISSING
             case Replace(etag=etag) | Delete(etag=etag) if row is not None and etag not in {None, row.etag}:
                 reason = ConflictReason.CHANGED
@@ -152,6 +153,10 @@ class MemoryTable:
         if isinstance(write, Delete):
             del rows[write.key]
             del keys[bisect_left(keys, write.key)]
+            return ""
+        if isinstance(write, Require):
+            # The real service gives the row a new etag, as it does for any write.
+            rows[write.key] = replace(rows[write.key], etag=f'W/"{next(self._versions)}"')
             return ""
         etag = f'W/"{next(self._versions)}"'
         if write.key not in rows:

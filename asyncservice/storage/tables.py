@@ -65,7 +65,14 @@ class Delete:
     etag: str | None = None
 
 
-type Write = Insert | Replace | Put | Delete
+@dataclass(frozen=True, slots=True)
+class Require:
+    """Refuse the transaction when the row is not there. Leaves the row's columns as they are."""
+
+    key: str
+
+
+type Write = Insert | Replace | Put | Delete | Require
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ class Table(Protocol):
         ...
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> Sequence[str]:
-        """Apply all *writes* or none, and return the new etag of each (empty for a deleted row).
+        """Apply all *writes* or none, and return the new etag of each (empty for a deleted or a required row).
 
         Up to MAX_WRITES writes to different rows of one partition. Raises RowConflict naming the first row whose
         condition did not hold.

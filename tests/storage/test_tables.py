@@ -7,7 +7,19 @@ import pytest
 
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused
-from asyncservice.storage.tables import Comparison, Delete, Insert, Put, Replace, Row, Table, Value, Write, after
+from asyncservice.storage.tables import (
+    Comparison,
+    Delete,
+    Insert,
+    Put,
+    Replace,
+    Require,
+    Row,
+    Table,
+    Value,
+    Write,
+    after,
+)
 
 EVERYTHING: dict[str, Value] = {
     "text": "Grüße, 世界 'quoted' \"twice\"",
@@ -174,3 +186,19 @@ async def test_a_scan_passes_page_ends(table: Table) -> None:
         await table.commit("p", [Insert(f"{hundred:02}{number:02}", {}) for number in range(100)])
     assert len(await keys(table)) == 1100
     assert len(await keys(table, limit=1050)) == 1050
+
+
+@pytest.mark.parametrize("company", [0, 1], ids=["alone", "in a transaction"])
+async def test_a_required_row_must_be_there_and_stays_as_it_is(table: Table, company: int) -> None:
+    await table.commit("p", [Insert("gate", {"n": 1})])
+    others: list[Write] = [Insert("k", {})] * company
+
+    assert not next(iter(await table.commit("p", [Require("gate"), *others])))
+    with pytest.raises(RowConflict) as caught:
+        await table.commit("p", [Put("k", {"n": 2}), Require("gone")])
+
+    assert (caught.value.key, caught.value.reason) == ("gone", ConflictReason.MISSING)
+    row = await table.read("p", "gate")
+    assert row is not None
+    assert row.values == {"n": 1}
+    assert await keys(table) == ["gate", "k"][: 1 + company]
