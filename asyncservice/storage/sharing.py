@@ -5,12 +5,11 @@ partition at the same time goes out together, and each caller gets its own answe
 not keep the others from being written. A commit that is alone goes out at once.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
 from typing import Final
 
+from asyncservice.storage.company import LINGER, Company, Member
 from asyncservice.storage.errors import RowConflict, StorageRefused
 from asyncservice.storage.tables import (
     MAX_TRANSACTION_BYTES,
@@ -23,12 +22,11 @@ from asyncservice.storage.tables import (
     Write,
 )
 
-#: A commit waits at most this long, in seconds, for one of the same partition that is under way.
-LINGER: Final = 0.005
-#: Transactions that one process sends to one partition at the same time, when there is enough for them.
-_AT_ONCE: Final = 4
 #: What a shared transaction may weigh, by the length of its texts; some characters take more than one byte.
 _MAX_WEIGHT: Final = MAX_TRANSACTION_BYTES // 8
+
+
+type _Commit = Member[Sequence[Write], Sequence[str]]
 
 
 class SharedTable:
@@ -39,7 +37,7 @@ class SharedTable:
 
     def __init__(self, table: Table, *, linger: float | None = LINGER) -> None:
         self._table, self._linger = table, linger
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, Company[Sequence[Write], Sequence[str]]] = {}
 
     @property
     def name(self) -> str:
@@ -58,8 +56,9 @@ class SharedTable:
         """Apply all writes or none, in a transaction that others may share."""
         lane = self._lanes.get(partition)
         if lane is None:
-            lane = self._lanes[partition] = _Lane(self._table, partition, self._linger)
-        return await lane.add(_Member(tuple(writes), asyncio.get_running_loop().create_future()))
+            new_batch = partial(_Transaction, self._table, partition)
+            lane = self._lanes[partition] = Company(new_batch, linger=self._linger)
+        return await lane.join(writes)
 
     def scan(
         self,
@@ -75,147 +74,65 @@ class SharedTable:
         return self._table.scan(partition, start=start, end=end, where=where, select=select, limit=limit)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Member:
-    """One caller's commit."""
-
-    writes: tuple[Write, ...]
-    etags: "asyncio.Future[Sequence[str]]"
-
-    @property
-    def weight(self) -> int:
-        """About how many characters it writes."""
-        values = (write.values.values() for write in self.writes if not isinstance(write, Delete | Require))
-        return sum(len(value) for row in values for value in row if isinstance(value, str | bytes))
-
-    def names(self, key: str) -> bool:
-        return any(write.key == key for write in self.writes)
-
-    def fail(self, error: BaseException) -> None:
-        if self.etags.done():
-            return
-        if isinstance(error, asyncio.CancelledError):
-            self.etags.cancel()
-        else:
-            self.etags.set_exception(error)
-
-
-class _Batch:
+class _Transaction:
     """Commits that go out together. No row is named twice, but where several only require that it is there."""
 
-    def __init__(self) -> None:
-        self.members: list[_Member] = []
-        self._rows: dict[str, Write] = {}
+    def __init__(self, table: Table, partition: str, members: Iterable[_Commit] = ()) -> None:
+        self._table, self._partition = table, partition
+        self._members: list[_Commit] = []
+        self._writes: dict[str, Write] = {}
         self._weight = 0
+        for member in members:
+            self.takes(member)
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def writes(self) -> list[Write]:
-        return list(self._rows.values())
-
-    def takes(self, member: _Member) -> bool:
+    def takes(self, member: _Commit) -> bool:
         """Take *member* in, or say that it must wait for the next."""
-        new = [write for write in member.writes if write.key not in self._rows]
-        shared = all(
-            isinstance(write, Require) and isinstance(self._rows[write.key], Require)
-            for write in member.writes
-            if write.key in self._rows
-        )
-        weight = member.weight
-        fits = len(self._rows) + len(new) <= MAX_WRITES and self._weight + weight <= _MAX_WEIGHT
-        if self.members and not (shared and fits):
-            return False
-        self.members.append(member)
-        self._rows |= {write.key: write for write in new}
+        new = [write for write in member.item if write.key not in self._writes]
+        weight = _weight(new)
+        if self._members:
+            is_full = len(self._writes) + len(new) > MAX_WRITES or self._weight + weight > _MAX_WEIGHT
+            if is_full or not all(self._shares(write) for write in member.item):
+                return False
+        self._members.append(member)
+        self._writes |= {write.key: write for write in new}
         self._weight += weight
         return True
 
-    def without(self, losers: Sequence[_Member]) -> "_Batch":
-        rest = _Batch()
-        for member in self.members:
-            if member not in losers:
-                rest.takes(member)
-        return rest
-
-    def answer(self, etags: Sequence[str]) -> None:
-        by_key = dict(zip(self._rows, etags, strict=True))
-        for member in self.members:
-            if not member.etags.done():
-                member.etags.set_result([by_key[write.key] for write in member.writes])
-
-
-class _Lane:
-    """What waits for one partition, and what is under way to it."""
-
-    def __init__(self, table: Table, partition: str, linger: float | None) -> None:
-        self._table, self._partition, self._linger = table, partition, linger
-        self._waiting: deque[_Member] = deque()
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._call: asyncio.Handle | None = None
-
-    async def add(self, member: _Member) -> Sequence[str]:
-        self._waiting.append(member)
-        self._arrange()
-        return await member.etags
-
-    def _arrange(self) -> None:
-        """See to it that what waits goes out: soon when nothing is under way, else a little later."""
-        if not self._waiting or self._call is not None:
-            return
-        loop = asyncio.get_running_loop()
-        if not self._under_way:
-            # Not at once: whoever is ready to run now may want to come along.
-            self._call = loop.call_soon(self._depart)
-        elif self._linger is not None:
-            self._call = loop.call_later(self._linger, self._depart)
-
-    def _depart(self) -> None:
-        self._call = None
-        while self._waiting:
-            batch = _Batch()
-            while self._waiting and (self._waiting[0].etags.done() or batch.takes(self._waiting[0])):
-                self._waiting.popleft()
-            if batch.members:
-                task = asyncio.get_running_loop().create_task(self._send(batch))
-                self._under_way.add(task)
-                task.add_done_callback(self._arrived)
-            if len(self._under_way) >= _AT_ONCE:
-                break
-        self._arrange()
-
-    def _arrived(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        if self._call is not None and not self._under_way:
-            self._call.cancel()
-            self._call = None
-        self._arrange()
-
-    async def _send(self, batch: _Batch) -> None:
-        """Send a batch, again without those whose conditions did not hold."""
-        while batch.members:
-            try:
-                etags = await self._table.commit(self._partition, batch.writes)
-            except RowConflict as conflict:
-                losers = [member for member in batch.members if member.names(conflict.key)]
-                for member in losers or batch.members:
-                    member.fail(conflict)
-                batch = batch.without(losers or batch.members)
-            except StorageRefused as error:
-                if len(batch.members) == 1:
-                    batch.members[0].fail(error)
-                    return
-                # One of them is at fault: alone, each gets the answer that is its own.
-                for member in batch.members:
-                    alone = _Batch()
-                    alone.takes(member)
-                    await self._send(alone)
-                return
-            except BaseException as error:  # noqa: BLE001 - it is not swallowed: everybody who waits gets it
-                for member in batch.members:
-                    member.fail(error)
-                return
+    async def send(self) -> None:
+        """Send the transaction, again without those whose conditions did not hold; answer every member."""
+        try:
+            etags = await self._table.commit(self._partition, list(self._writes.values()))
+        except RowConflict as conflict:
+            losers = [each for each in self._members if any(write.key == conflict.key for write in each.item)]
+            for member in losers or self._members:
+                member.fail(conflict)
+            await self._send_again([member for member in self._members if losers and member not in losers])
+        except StorageRefused as error:
+            if len(self._members) == 1:
+                self._members[0].fail(error)
+            # Else one of them is at fault: alone, each gets the answer that is its own.
             else:
-                batch.answer(etags)
-                return
+                for member in self._members:
+                    await self._send_again([member])
+        except BaseException as error:  # noqa: BLE001 - it is not swallowed: everybody who waits gets it
+            for member in self._members:
+                member.fail(error)
+        else:
+            by_key = dict(zip(self._writes, etags, strict=True))
+            for member in self._members:
+                member.succeed([by_key[write.key] for write in member.item])
+
+    async def _send_again(self, members: Sequence[_Commit]) -> None:
+        if members:
+            await _Transaction(self._table, self._partition, members).send()
+
+    def _shares(self, write: Write) -> bool:
+        """Whether *write* can stand in this transaction: its row is not named yet, or both only require it."""
+        known = self._writes.get(write.key)
+        return known is None or (isinstance(known, Require) and isinstance(write, Require))
+
+
+def _weight(writes: Iterable[Write]) -> int:
+    """Return about how many characters *writes* take."""
+    rows = (write.values.values() for write in writes if not isinstance(write, Delete | Require))
+    return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import pytest
 
 from asyncservice.storage.account import Storage
+from asyncservice.storage.company import LINGER
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, StorageUnavailable
 from asyncservice.storage.memory import MemoryTable
-from asyncservice.storage.sharing import LINGER, SharedTable
+from asyncservice.storage.sharing import SharedTable
 from asyncservice.storage.tables import MAX_ROW_BYTES, Delete, Insert, Put, Replace, Require, Table, Write
 
 
