@@ -1,5 +1,6 @@
 """Storage that fails on request: every call is counted, and one of them goes wrong."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import Enum, auto
 from typing import Any, Self
@@ -56,6 +57,22 @@ class FaultyStorage:
             raise StorageUnavailable(f"call {self._number}: {what}")
         self._dead = True
         raise Died(f"call {self._number}: {what}")
+
+
+class FreezingStorage(FaultyStorage):
+    """An account whose user stands still before its *number*th call until `thawed` is set."""
+
+    def __init__(self, account: Storage, *, number: int) -> None:
+        super().__init__(account)
+        self._stands_still_at = number
+        self.frozen, self.thawed = asyncio.Event(), asyncio.Event()
+
+    async def call(self, what: str, apply: Callable[[], Awaitable[Any]]) -> Any:
+        self.calls.append(what)
+        if len(self.calls) == self._stands_still_at:
+            self.frozen.set()
+            await self.thawed.wait()
+        return await apply()
 
 
 class _Faulty:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from asyncservice.operations import awaiting, duedates, hints, lifecycle
+from asyncservice.operations import awaiting, duedates, hints, lifecycle, reservation
 from asyncservice.operations.duedates import Readiness
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import ChangedMeanwhile
@@ -90,7 +90,7 @@ async def sweep(engine: Engine) -> Mapping[Repair, int]:
 async def _look_at(engine: Engine, row: AgendaRow, fronts: _Fronts) -> Repair:
     stored = await engine.store.read_place(row.place)
     if stored is None:
-        await engine.store.drop_agenda_row(row)
+        await reservation.lift(engine.store, row, now=engine.clock.now())
         return Repair.REMOVED
     now = engine.clock.now()
     try:

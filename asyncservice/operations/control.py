@@ -95,7 +95,7 @@ class Control:
             stored = await self._read(operation_id)
             states.target(Action.DELETE, stored.operation.statuscode)
             try:
-                await removal.delete_many(self._store, [stored])
+                await removal.delete_many(self._store, [stored], now=self._now())
             except ChangedMeanwhile:
                 continue
             return

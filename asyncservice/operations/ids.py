@@ -114,6 +114,34 @@ def is_alias(row: Row) -> bool:
     return "record" in row.values
 
 
+def fence_row(operation_id: UUID, until: datetime) -> dict[str, Value]:
+    """Return what stands in the place of a record that nobody may write late; see `reservation`."""
+    return {"fenced": operation_id, "until": until}
+
+
+def is_fence(row: Row) -> bool:
+    """Whether a row keeps late writers from a record's place."""
+    return "fenced" in row.values
+
+
+def fenced_id(fence: Row) -> UUID:
+    """Return the id of the operation that a fence is about."""
+    return UUID(str(fence.values["fenced"]))
+
+
+def fenced_until(fence: Row) -> datetime:
+    """Return until when a fence stands: the moment of its agenda row."""
+    until = fence.values["until"]
+    if not isinstance(until, datetime):
+        raise TypeError(f"The fence at {fence.key} says until {until!r}.")
+    return until
+
+
+def is_record(row: Row) -> bool:
+    """Whether a row that stands where records do is one."""
+    return not is_alias(row) and not is_fence(row)
+
+
 def place_in(alias: Row) -> Place:
     """Return the place that an alias row names."""
     return Place(str(alias.values["partition"]), str(alias.values["record"]))

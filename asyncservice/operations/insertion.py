@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from uuid import UUID
 
-from asyncservice.operations import codec, ids, lifecycle, tokens
-from asyncservice.operations.ids import Place
+from asyncservice.operations import codec, ids, lifecycle, reservation, tokens
 from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.reservation import Reservation
 from asyncservice.operations.store import OperationStore
 from asyncservice.operations.tokens import Line
 from asyncservice.storage.errors import RowConflict, StorageUnavailable
-from asyncservice.storage.tables import MAX_WRITES, Insert, Put, Write
+from asyncservice.storage.tables import MAX_WRITES, Insert, Put, Replace, Row, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class _Draft:
 
 
 def batch_size(operations: Sequence[AsyncOperation]) -> int:
-    """Return how many of these operations fit one transaction: each is two to four rows, a token's line one more."""
+    """Return how many of these operations fit one transaction: each is two to four rows; a token's line and a fence."""
     tokened = any(operation.dependencytoken is not None for operation in operations)
     aliased = any(ids.known_place(operation.asyncoperationid, 1) is None for operation in operations)
     adopted = any(operation.parentkey is not None for operation in operations)
-    return MAX_WRITES // (2 + aliased + 2 * tokened + adopted)
+    return MAX_WRITES // (2 + aliased + 3 * tokened + adopted)
 
 
 async def insert(store: OperationStore, operation: AsyncOperation) -> Inserted:
@@ -56,13 +56,9 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
     is recognised. One request; one more for each token, and for each id that does not say where its record stands.
     """
     results: dict[UUID, Inserted] = {}
-    waiting: list[AsyncOperation] = []
+    waiting: list[Reservation] = []
     for operation in operations:
-        place = store.place(operation)
-        if place.partition == ids.partition_of(operation.asyncoperationid, store.shards):
-            waiting.append(operation)
-            continue
-        settled = await _reserve(store, operation, place)
+        settled = await _settle(store, operation)
         if isinstance(settled, Stored):
             results[operation.asyncoperationid] = Inserted(settled, new=False)
         else:
@@ -70,21 +66,21 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
     cut = False
     while waiting:
         drafts = await _drafts(store, waiting)
-        partition = store.place(waiting[0]).partition
+        partition = store.place(waiting[0].operation).partition
         writes = [write for draft in drafts for write in draft.writes]
         try:
             etags = iter(await store.table.commit(partition, writes))
         except RowConflict as conflict:
             known = next((draft for draft in drafts if _names(draft, conflict.key)), None)
-            existing = None if known is None else await store.read(known.id)
             if known is None:
                 continue  # A token's line changed under us.
-            if existing is None:
-                # The operation in our way is gone, or never came: whoever reserved the id for it died in between.
-                await store.forget_alias(known.id)
-                continue
-            results[known.id] = Inserted(existing, new=existing.write_id == known.stored.write_id)
-            waiting = [operation for operation in waiting if operation.asyncoperationid != known.id]
+            number = next(n for n, each in enumerate(waiting) if each.operation.asyncoperationid == known.id)
+            settled = await _look(store, waiting[number].operation)
+            if isinstance(settled, Stored):
+                results[known.id] = Inserted(settled, new=settled.write_id == known.stored.write_id)
+                del waiting[number]
+            else:
+                waiting[number] = settled
         except StorageUnavailable:
             found = [await store.read(draft.id) for draft in drafts]
             # It is one transaction: when the first was written, all were.
@@ -103,45 +99,38 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
     return [results[operation.asyncoperationid] for operation in operations]
 
 
-async def _reserve(store: OperationStore, operation: AsyncOperation, place: Place) -> AsyncOperation | Stored:
-    """Write the alias of a record that stands outside its id's own partition.
-
-    Returns the operation to insert, or the stored one when the id is taken. An alias whose record is missing was
-    left by a process that died in between: the insert is carried on where it said.
-    """
-    home = ids.partition_of(operation.asyncoperationid, store.shards)
-    key = ids.alias_key(operation.asyncoperationid)
-    try:
-        await store.table.commit(home, [Insert(key, ids.alias_row(place, operation.createdon))])
-    except RowConflict:
-        row = await store.table.read(home, key)
-        if row is None:
-            return await _reserve(store, operation, place)
-        existing = await store.read(operation.asyncoperationid)
-        if existing is not None:
-            return existing
-        if ids.place_in(row).partition != place.partition:
-            # The dangling alias is of another token: nothing stands there, so it is ours to take back.
-            await store.forget_alias(operation.asyncoperationid)
-            return await _reserve(store, operation, place)
-        createdon = row.values["createdon"]
-        return replace(operation, createdon=createdon)  # type: ignore[arg-type]
-    return operation
+async def _settle(store: OperationStore, operation: AsyncOperation) -> Reservation | Stored:
+    """Return the leave to write *operation*, or the one that has its id; no request where one transaction decides."""
+    if reservation.is_elsewhere(store, operation):
+        return await reservation.reserve(store, operation)
+    return Reservation(operation)
 
 
-async def _drafts(store: OperationStore, operations: Sequence[AsyncOperation]) -> list[_Draft]:
+async def _look(store: OperationStore, operation: AsyncOperation) -> Reservation | Stored:
+    """Return what is in the way of *operation*, or the leave to try again."""
+    if reservation.is_elsewhere(store, operation):
+        return await reservation.reserve(store, operation)
+    existing = await store.read(operation.asyncoperationid)
+    if existing is None:
+        # It is gone, or never came: whoever reserved the id for it stands still or died in between.
+        await reservation.take_back(store, operation)
+    return existing or Reservation(operation)
+
+
+async def _drafts(store: OperationStore, reservations: Sequence[Reservation]) -> list[_Draft]:
     """Return the rows of new operations; those with a token queue up at the end of its line."""
     lines: dict[str, Line] = {}
     drafts = []
-    for operation in operations:
+    for reserved in reservations:
+        operation = reserved.operation
         token = operation.dependencytoken
         if token is not None and not operation.is_completed:
             line = lines.get(token) or await store.lines.line(store.place(operation).partition, token)
-            operation, lines[token] = tokens.behind(operation, line)  # noqa: PLW2901 - the same one, in its line
+            operation, lines[token] = tokens.behind(operation, line)
             if operation.blockedby is not None:
                 waits = lifecycle.waits_for(operation.blockedby)
-                operation = replace(operation, friendlymessage=waits)  # noqa: PLW2901 - as above
-        drafts.append(await _draft(store, operation))
+                operation = replace(operation, friendlymessage=waits)
+        drafts.append(await _draft(store, operation, reserved.fence))
     if lines:
         # The line's own row comes last: the records' etags are then counted from the front.
         last = drafts[-1]
@@ -149,14 +138,16 @@ async def _drafts(store: OperationStore, operations: Sequence[AsyncOperation]) -
     return drafts
 
 
-async def _draft(store: OperationStore, operation: AsyncOperation) -> _Draft:
+async def _draft(store: OperationStore, operation: AsyncOperation, fence: Row | None) -> _Draft:
     place = store.place(operation)
     due = store.agenda.due(operation, operation.createdon)
     spilled = await store.spill(operation, {})
     operation = replace(operation, agendaon=due, haspayloads=bool(spilled))
     write_id = token_hex(8)
     values = codec.to_row(operation, spilled=spilled) | {codec.WRITE_ID: write_id}
-    writes: list[Write] = [Insert(place.key, values)]
+    writes: list[Write] = [Insert(place.key, values) if fence is None else Replace(place.key, values, fence.etag)]
+    if fence is not None:
+        writes += reservation.over(fence, None if due is None else ids.agenda_key(due, place))
     if due is not None:
         writes.append(Put(ids.agenda_key(due, place), {}))
     own_partition = place.partition == ids.partition_of(operation.asyncoperationid, store.shards)

@@ -1,45 +1,53 @@
 """How operations are removed, with all that belongs to them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import batched
 
-from asyncservice.operations import ids, requests
+from asyncservice.operations import ids, requests, reservation
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.record import Stored
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.errors import RowConflict
-from asyncservice.storage.tables import MAX_WRITES, Delete, Write, prefix_end
+from asyncservice.storage.tables import MAX_WRITES, Delete, Row, Write, prefix_end
 
 
-async def delete_many(store: OperationStore, batch: Sequence[Stored]) -> None:
+async def delete_many(store: OperationStore, batch: Sequence[Stored], *, now: datetime) -> None:
     """Remove completed operations of one partition in as few transactions as can be.
 
-    What hangs on a record (blobs, an alias elsewhere, rows of children, events, history) goes before it, and the
-    record is marked before that: a crash in between leaves a record that can be deleted again and not be reopened,
-    never something nobody knows. One that is gone already is no error. Raises ChangedMeanwhile when somebody wrote
-    one of them first; the others of its transaction then stay.
+    What hangs on a record (blobs, rows of children, events, history) goes before it, and the record is marked before
+    that: a crash in between leaves a record that can be deleted again and not be reopened, never something nobody
+    knows. A record that stands outside its id's own partition leaves a fence (see `reservation`). One that is gone
+    already is no error. Raises ChangedMeanwhile when somebody wrote one of them first; the others of its transaction
+    then stay.
     """
     writes: list[Write] = []
+    aliases: list[Row] = []
     for each in batch:
         stored = await _without_what_hangs_on_it(store, each)
         if stored is None:
             continue
-        rows = _rows_of(store, stored)
+        if reservation.is_elsewhere(store, stored.operation):
+            alias = await reservation.of(store, stored.operation.asyncoperationid)
+            if alias is not None and ids.place_in(alias) == store.place(stored.operation):
+                aliases.append(alias)
+        rows = _rows_of(store, stored, now)
         if len(writes) + len(rows) > MAX_WRITES:
-            await _delete_rows(store, batch, writes)
+            await _delete_rows(store, batch, writes, now)
             writes = []
         writes += rows
     if writes:
-        await _delete_rows(store, batch, writes)
+        await _delete_rows(store, batch, writes, now)
+    for alias in aliases:
+        await reservation.forget(store, alias)
 
 
 async def _without_what_hangs_on_it(store: OperationStore, stored: Stored) -> Stored | None:
     """Remove what would be left without the record; return the record as it then is, or None when it is gone."""
     operation = stored.operation
     place = store.place(operation)
-    is_elsewhere = place.partition != ids.partition_of(operation.asyncoperationid, store.shards)
     hangs = operation.haspayloads or operation.childcount or operation.events or operation.archivedhistory
-    if not hangs and not is_elsewhere:
+    if not hangs:
         return stored
     if not operation.removing:
         try:
@@ -58,8 +66,6 @@ async def _without_what_hangs_on_it(store: OperationStore, stored: Stored) -> St
         await _remove_rows(store, place.partition, ids.event_key(place, ""))
     if operation.archivedhistory:
         await _remove_rows(store, place.partition, ids.history_prefix(place))
-    if is_elsewhere:
-        await store.forget_alias(operation.asyncoperationid)
     return stored
 
 
@@ -73,30 +79,31 @@ async def _remove_rows(store: OperationStore, partition: str, prefix: str) -> No
             await _remove_rows(store, partition, prefix)
 
 
-def _rows_of(store: OperationStore, stored: Stored) -> list[Write]:
-    """Return the deletions that remove an operation, its record first."""
+def _rows_of(store: OperationStore, stored: Stored, now: datetime) -> list[Write]:
+    """Return the writes that remove an operation, its record first."""
     operation = stored.operation
     place = store.place(operation)
+    if reservation.is_elsewhere(store, operation):
+        return reservation.removal(place, stored, now=now)
     writes: list[Write] = [Delete(place.key, stored.etag)]
-    own_partition = place.partition == ids.partition_of(operation.asyncoperationid, store.shards)
-    if own_partition and ids.needs_alias(operation.asyncoperationid, place, store.shards):
+    if ids.needs_alias(operation.asyncoperationid, place, store.shards):
         writes.append(Delete(ids.alias_key(operation.asyncoperationid)))
     if operation.agendaon is not None:
         writes.append(Delete(ids.agenda_key(operation.agendaon, place)))
     return writes
 
 
-async def _delete_rows(store: OperationStore, batch: Sequence[Stored], writes: list[Write]) -> None:
+async def _delete_rows(store: OperationStore, batch: Sequence[Stored], writes: list[Write], now: datetime) -> None:
     """Commit deletions, leaving out records that are gone already with all their rows."""
     partition = store.place(batch[0].operation).partition
     while writes:
         try:
             await store.table.commit(partition, writes)
         except RowConflict as conflict:
-            loser = next(each for each in batch if any(row.key == conflict.key for row in _rows_of(store, each)))
+            loser = next(each for each in batch if any(row.key == conflict.key for row in _rows_of(store, each, now)))
             if await store.read_place(store.place(loser.operation)) is not None:
                 raise ChangedMeanwhile(loser.operation.asyncoperationid) from conflict
-            gone = {row.key for row in _rows_of(store, loser)}
+            gone = {row.key for row in _rows_of(store, loser, now)}
             writes = [write for write in writes if write.key not in gone]
         else:
             return

@@ -72,7 +72,7 @@ async def _delete(engine: Engine, batch: list[Stored]) -> int:
     if not batch:
         return 0
     try:
-        await removal.delete_many(engine.store, batch)
+        await removal.delete_many(engine.store, batch, now=engine.clock.now())
     except ChangedMeanwhile:
         return sum([await _delete(engine, [each]) for each in batch]) if len(batch) > 1 else 0
     return len(batch)

@@ -110,14 +110,14 @@ class OperationStore:
         row = await self.table.read(home, ids.alias_key(operation_id))
         if row is None:
             return None
-        if known is not None and not ids.is_alias(row):
+        if known is not None and ids.is_record(row):
             return stored_from(row)
         return await self.read_place(ids.place_in(row))
 
     async def read_place(self, place: Place) -> Stored | None:
         """Return the operation at *place*, or None. One request."""
         row = await self.table.read(place.partition, place.key)
-        return None if row is None else stored_from(row)
+        return None if row is None or not ids.is_record(row) else stored_from(row)
 
     def place(self, operation: AsyncOperation) -> Place:
         """Return where *operation* stands."""
@@ -249,15 +249,6 @@ class OperationStore:
         moment = stored.operation.agendaon
         return moment is not None and ids.agenda_key(moment, row.place) == row.key
 
-    async def forget_alias(self, operation_id: UUID) -> None:
-        """Remove the row, in the id's own partition, that says where its record stands; none is no error."""
-        home = ids.partition_of(operation_id, self.shards)
-        key = ids.alias_key(operation_id)
-        row = await self.table.read(home, key)
-        if row is not None and ids.is_alias(row):
-            with suppress(RowConflict):
-                await self.table.commit(home, [Delete(key, row.etag)])
-
     async def drop_agenda_row(self, row: AgendaRow) -> None:
         """Remove an agenda row that no record names any more."""
         try:
@@ -298,7 +289,7 @@ class OperationStore:
             ids.partition_name(shard), start=first, end=prefix_end(ids.RECORD), where=where, limit=limit
         )
         async for row in rows:
-            if not ids.is_alias(row):
+            if ids.is_record(row):
                 yield stored_from(row)
 
     async def history(self, stored: Stored) -> tuple[HistoryEntry, ...]:

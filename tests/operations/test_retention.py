@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from asyncservice.operations import creation, ids, insertion, retention
+from asyncservice.operations import creation, ids, insertion, reservation, retention
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
@@ -115,6 +115,8 @@ async def test_nothing_is_left_of_it(world: World, own_id: bool, token: str | No
 
     world.engine.clock = VirtualClock(NOON)
     assert await retention.purge(world.engine, KEPT, budget=PLENTY) == 1
+    world.engine.clock.jump(reservation.KEPT + timedelta(seconds=1))
+    await world.sweep()
     assert await left(world) == set()
     assert await payloads(world) == []
     assert await world.engine.store.read(operation_id) is None

@@ -131,15 +131,15 @@ async def test_long_texts_leave_the_row_and_come_back(store: OperationStore) -> 
     assert again is not None
     assert (await store.load(again)).operation.data == data
 
-    await delete_many(store, [moved])
+    await delete_many(store, [moved], now=NOON)
     assert await store.read(stored.operation.asyncoperationid) is None
 
 
 async def test_deleting_takes_everything_with_it(storage: Storage, store: OperationStore) -> None:
     operation = a_new(operation_id=uuid4(), data="x" * 50_000, statuscode=StatusCode.FAILED)
     stored = (await insert(store, operation)).stored
-    await delete_many(store, [stored])
-    await delete_many(store, [stored])
+    await delete_many(store, [stored], now=NOON)
+    await delete_many(store, [stored], now=NOON)
     assert await everything(store) == []
     assert [name async for name in storage.blobs("async-operation-payloads").names()] == []
     assert (await insert(store, operation)).new
@@ -149,7 +149,7 @@ async def test_deleting_what_changed_is_refused(store: OperationStore) -> None:
     stored = (await insert(store, a_new(statuscode=StatusCode.FAILED))).stored
     await store.replace(stored, requests.retried(stored.operation, now=NOON), now=NOON)
     with pytest.raises(ChangedMeanwhile):
-        await delete_many(store, [stored])
+        await delete_many(store, [stored], now=NOON)
 
 
 async def test_a_long_history_is_archived_and_read_back(store: OperationStore) -> None:
