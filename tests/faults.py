@@ -64,6 +64,10 @@ class FreezingStorage(FaultyStorage):
 
     def __init__(self, account: Storage, *, number: int) -> None:
         super().__init__(account)
+        self.freeze_at(number)
+
+    def freeze_at(self, number: int) -> None:
+        """Stand still before the *number*th call of all."""
         self._stands_still_at = number
         self.frozen, self.thawed = asyncio.Event(), asyncio.Event()
 

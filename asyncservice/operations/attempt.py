@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from asyncservice.operations import awaiting, children, ids, lifecycle
+from asyncservice.operations import awaiting, children, duedates, ids, lifecycle
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.errors import ChangedMeanwhile, LeaseLost
 from asyncservice.operations.handling import Json, OperationControl, Tally
@@ -168,7 +168,8 @@ class Attempt:
     async def write(self, change: Callable[[AsyncOperation], AsyncOperation]) -> Stored:
         """Apply *change* to the record as it now is and write it. Raises LeaseLost when it is no longer ours.
 
-        *change* may be called again on a newer version, so it must only depend on what it is given.
+        *change* may be called again on a newer version, so it must only depend on what it is given. While the attempt
+        goes on, its lease is live when this returns.
         """
         async with self._lock:
             pauses = iter(_PAUSES)
@@ -185,15 +186,18 @@ class Attempt:
                         raise
                     await self._clock.sleep(pause)
                 else:
-                    return self._stored
+                    if not duedates.has_expired(self.operation, self.now()):
+                        return self._stored
+                    # The host stood still, and what it wrote says a lease that has ended meanwhile. Nobody took the
+                    # operation yet, and from the next write on nobody may.
+                    change = self._renewed
 
     async def keep_alive(self, end_handler: Callable[[], object]) -> None:
         """Renew the lease until cancelled; call *end_handler* when it is lost or somebody wants the handler to stop."""
-        lease = self._lease
         while True:
-            await self._clock.sleep(lease / _BEATS_A_LEASE)
+            await self._clock.sleep(self._lease / _BEATS_A_LEASE)
             try:
-                await self.write(lambda operation: lifecycle.renewed(operation, now=self.now(), lease=lease))
+                await self.write(self._renewed)
                 await self._switch.look()
             except LeaseLost:
                 end_handler()
@@ -203,6 +207,9 @@ class Attempt:
             if self.stop_requested:
                 end_handler()
                 return
+
+    def _renewed(self, operation: AsyncOperation) -> AsyncOperation:
+        return lifecycle.renewed(operation, now=self.now(), lease=self._lease)
 
     def _must_hold(self) -> None:
         if self.lost:
