@@ -26,11 +26,11 @@ from asyncservice.operations.store import AgendaRow
 log = logging.getLogger(__name__)
 
 #: Rows of one partition that one sweep looks at; the oldest first, so a backlog does not hide a crash.
-_ROWS_A_SHARD: Final = 200
+ROWS_A_SHARD: Final = 200
 #: Partitions looked at side by side.
-_SHARDS_AT_ONCE: Final = 4
+SHARDS_AT_ONCE: Final = 4
 #: A Ready operation that was hinted at again, or still waits behind others, is looked at again after this long.
-_LOOK_AGAIN: Final = timedelta(minutes=2)
+LOOK_AGAIN: Final = timedelta(minutes=2)
 
 
 class Repair(StrEnum):
@@ -71,11 +71,11 @@ async def sweep(engine: Engine) -> Mapping[Repair, int]:
     if (await engine.switch.look()).is_everything:
         return done
     fronts = _Fronts(engine, {})
-    gate = asyncio.Semaphore(_SHARDS_AT_ONCE)
+    gate = asyncio.Semaphore(SHARDS_AT_ONCE)
 
     async def sweep_shard(shard: int) -> None:
         async with gate:
-            rows = [row async for row in engine.store.due(shard, engine.clock.now(), limit=_ROWS_A_SHARD)]
+            rows = [row async for row in engine.store.due(shard, engine.clock.now(), limit=ROWS_A_SHARD)]
             for row in rows:
                 done[await _look_at(engine, row, fronts)] += 1
 
@@ -139,7 +139,7 @@ async def _hint_again(engine: Engine, stored: Stored, fronts: _Fronts, now: date
     if not waits_its_turn:
         await engine.hints.send(family, [engine.store.place(operation)], now=now)
     await engine.store.replace(
-        stored, replace(operation, version=operation.version + 1), now=now, look_again=now + _LOOK_AGAIN
+        stored, replace(operation, version=operation.version + 1), now=now, look_again=now + LOOK_AGAIN
     )
     return Repair.MOVED if waits_its_turn else Repair.HINTED
 

@@ -69,6 +69,12 @@ def from_row(values: Mapping[str, Value]) -> tuple[AsyncOperation, dict[str, str
     return AsyncOperation(**known), spilled
 
 
+def mistyped(operation: AsyncOperation) -> list[str]:
+    """Return the columns whose values are not of their type, which no write of the service makes."""
+    values = ((name, kind, getattr(operation, name)) for name, kind in _TYPES.items())
+    return [name for name, kind, value in values if value is not None and not isinstance(value, kind)]
+
+
 def overlong(operation: AsyncOperation) -> dict[str, str]:
     """Return the columns of *operation* that do not fit its row, with the text each holds."""
     texts = ((name, getattr(operation, name)) for name in SPILLABLE)

@@ -7,6 +7,7 @@ something else, and where its history tells what cannot have happened.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from asyncservice.operations.history import CREATE, HistoryEntry
@@ -124,7 +125,7 @@ def _impossible(entries: Sequence[HistoryEntry]) -> Iterator[str]:
     first = entries[0]
     if first.action != CREATE or first.attempt != 0:
         yield f"its history begins with {first.action}, attempt {first.attempt}, not with {CREATE}"
-    for number, (before, entry) in enumerate(zip(entries, entries[1:], strict=False), start=2):
+    for number, (before, entry) in enumerate(pairwise(entries), start=2):
         where = f"entry {number} of its history"
         if entry.action not in set(Action) or MOVES[Action(entry.action)].get(before.status) is not entry.status:
             yield f"{where} moves from {before.status.label} to {entry.status.label} by {entry.action}"

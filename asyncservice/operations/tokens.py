@@ -15,12 +15,13 @@ from uuid import UUID
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.storage.tables import Delete, Insert, Replace, Table, Value, Write, after
 
-_PREFIX: Final = "t"
+#: The first character of the keys of a token's rows, beside those that `ids` names.
+PREFIX: Final = "t"
 
 
 def head_key(token: str) -> str:
     """Return the key of a token's head row; rows of the token begin with it."""
-    return _PREFIX + blake2b(token.encode(), digest_size=12).hexdigest()
+    return PREFIX + blake2b(token.encode(), digest_size=12).hexdigest()
 
 
 def member_key(token: str, number: int) -> str:

@@ -210,7 +210,7 @@ class Watch:
             due = self._policy.due(operation, now)
             if named is None or due is None:
                 continue
-            looked_again = None if self._last_sweep is None else self._last_sweep + agenda._LOOK_AGAIN
+            looked_again = None if self._last_sweep is None else self._last_sweep + agenda.LOOK_AGAIN
             runnable = operation.statecode is StateCode.READY or due <= now + SKEW
             if runnable and not operation.is_locked and looked_again is not None:
                 due = max(due, looked_again + SKEW)
