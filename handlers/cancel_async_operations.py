@@ -9,12 +9,15 @@ Input (`data`):
 * `DryRun`: true only counts.
 
 An operation that the action is refused for is counted as failed and does not stop the rest. The counters are
-successcount, failurecount and totalcount.
+successcount, failurecount and, in the end, totalcount; they are exact even when hosts die in between, for the history
+of each operation says who acted on it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,70 +34,121 @@ from asyncservice.operations.handling import (
 )
 from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import OperationType
-from asyncservice.operations.record import DATAVERSE_FIELDS
+from asyncservice.operations.record import DATAVERSE_FIELDS, AsyncOperation
 from asyncservice.storage.tables import Comparison, Value
 
 _OPERATORS: Final = ("eq", "ne", "gt", "ge", "lt", "le")
-#: Progress is written after this many operations.
-_A_SAVE: Final = 50
+#: Progress is written before so many operations are acted on.
+_A_BATCH: Final = 50
+
+type _Act = Callable[[UUID], Awaitable[object]]
 
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the work has come: which shards are done, and what was counted."""
+    """How far the work has come, what was counted, and what is being acted on."""
 
     shard: int = 0
+    #: The position in the shard of the last operation that was found.
+    behind: str | None = None
     succeeded: int = 0
     failed: int = 0
-
-    def checkpoint(self) -> list[int]:
-        return [self.shard, self.succeeded, self.failed]
+    #: Ids of operations that were found and are not counted yet. Some may have been acted on before a crash.
+    pending: list[str] = field(default_factory=list)
 
 
 @registry.handles(OperationType.CANCEL_ASYNC_OPERATIONS)
 async def act_on_operations(context: OperationContext) -> Outcome:
-    """Do one thing to many operations, in slices; safe to repeat, for each action is refused where it was done."""
-    act = _action(context.control, context.data)
-    progress = _Progress(*(context.checkpoint or ()))
-    while progress.shard < context.control.shards:
-        # What was acted on no longer matches, or is refused again: a slice may begin its shard anew.
-        seen = 0
-        async for operation_id in _matching(context, progress.shard):
-            if operation_id == context.operation.asyncoperationid:
-                continue
-            if context.data.get("DryRun"):
-                progress.succeeded += 1
-                continue
-            try:
-                await act(operation_id)
-                progress.succeeded += 1
-            except OperationNotFound:
-                continue  # Somebody removed it meanwhile.
-            except AsyncServiceError:
-                progress.failed += 1
-            seen += 1
-            if seen % _A_SAVE == 0:
-                await context.save(context.checkpoint, succeeded=progress.succeeded, failed=progress.failed)
-        progress.shard += 1
-        await context.save(progress.checkpoint(), succeeded=progress.succeeded, failed=progress.failed)
-        if context.should_yield() and progress.shard < context.control.shards:
-            return Yielded(progress.checkpoint())
-    what = "match" if context.data.get("DryRun") else f"done: {context.data['Action']}"
+    """Do one thing to many operations, in slices. Each is counted once, whatever dies in between."""
+    work = _Work(context)
+    progress = work.progress
+    if progress.pending:
+        await work.do_pending(again=True)
+    async with aclosing(_batches(context, progress.shard, progress.behind)) as batches:
+        async for batch, progress.shard, progress.behind in batches:
+            progress.pending = batch
+            # Written before anything is done: after a crash it is known what may have been done already.
+            await work.save()
+            await work.do_pending()
+            if context.should_yield():
+                await work.save()
+                return Yielded(asdict(progress))
+    await work.save(total=progress.succeeded + progress.failed)
+    what = "match" if work.is_dry_run else f"done: {context.data['Action']}"
     return Done(f"{progress.succeeded} {what}; {progress.failed} refused.")
 
 
-def _action(control: OperationControl, data: Mapping[str, Any]) -> Callable[[UUID], Awaitable[object]]:
-    actions: dict[str, Callable[[UUID], Awaitable[object]]] = {
-        "cancel": control.cancel,
-        "pause": control.pause,
-        "resume": control.resume,
-        "retry": control.retry,
+class _Work:
+    """The action, and how far it has come."""
+
+    def __init__(self, context: OperationContext) -> None:
+        self._context = context
+        #: In the history of each operation it says who acted on it, and so whether it was done.
+        self._reason = f"asked by operation {context.operation.asyncoperationid}"
+        self._action = str(context.data.get("Action"))
+        self._act = _action(context.control, context.data, self._reason)
+        self.is_dry_run = bool(context.data.get("DryRun"))
+        self.progress = _Progress(**(context.checkpoint or {}))
+
+    async def save(self, *, total: int | None = None) -> None:
+        progress = self.progress
+        await self._context.save(asdict(progress), succeeded=progress.succeeded, failed=progress.failed, total=total)
+
+    async def do_pending(self, *, again: bool = False) -> None:
+        """Act on what is pending and count it; *again* when some of it may have been acted on before."""
+        for text in self.progress.pending:
+            operation_id = UUID(text)
+            if self.is_dry_run or (again and await self._is_done(operation_id)):
+                self.progress.succeeded += 1
+                continue
+            try:
+                await self._act(operation_id)
+            except OperationNotFound:
+                continue  # Somebody removed it meanwhile.
+            except AsyncServiceError:
+                self.progress.failed += 1
+            else:
+                self.progress.succeeded += 1
+        self.progress.pending = []
+
+    async def _is_done(self, operation_id: UUID) -> bool:
+        try:
+            operation = await self._context.control.get(operation_id)
+        except OperationNotFound:
+            return self._action == "delete"
+        return any(entry.action == self._action and entry.reason == self._reason for entry in operation.history)
+
+
+async def _batches(
+    context: OperationContext, shard: int, behind: str | None
+) -> AsyncGenerator[tuple[list[str], int, str | None]]:
+    """Yield the ids of what is meant, batch by batch, each with the shard and the position at which to go on."""
+    control = context.control
+    while shard < control.shards:
+        batch: list[str] = []
+        async for operation in _matching(context, shard, behind):
+            behind = control.position(operation)
+            if operation.asyncoperationid != context.operation.asyncoperationid:
+                batch.append(str(operation.asyncoperationid))
+            if len(batch) == _A_BATCH:
+                yield batch, shard, behind
+                batch = []
+        shard, behind = shard + 1, None
+        if batch:
+            yield batch, shard, behind
+
+
+def _action(control: OperationControl, data: Mapping[str, Any], reason: str) -> _Act:
+    actions: dict[str, _Act] = {
+        "cancel": partial(control.cancel, reason=reason),
+        "pause": partial(control.pause, reason=reason),
+        "resume": partial(control.resume, reason=reason),
+        "retry": partial(control.retry, reason=reason),
         "delete": control.delete,
     }
     name = str(data.get("Action"))
     if name == "postpone":
-        until = _moment(data.get("PostponeUntil"))
-        return lambda operation_id: control.postpone(operation_id, until)
+        return partial(control.postpone, until=_moment(data.get("PostponeUntil")), reason=reason)
     if name not in actions:
         raise OperationFailed(
             f"Action {data.get('Action')!r} is none of {', '.join(sorted([*actions, 'postpone']))}.",
@@ -116,15 +170,19 @@ def _moment(value: object) -> datetime:
     return moment
 
 
-async def _matching(context: OperationContext, shard: int) -> AsyncIterator[UUID]:
-    """Yield the ids of the operations in a shard that are meant."""
-    if (parent := context.data.get("Parent")) is not None:
-        if shard == 0:
-            for operation_id in await context.control.unfinished_children(Place(*parent)):
-                yield operation_id
-        return
-    async for operation in context.control.matching(_filter(context.data.get("Filter")), shard=shard):
-        yield operation.asyncoperationid
+def _matching(context: OperationContext, shard: int, behind: str | None) -> AsyncIterator[AsyncOperation]:
+    """Yield the operations of a shard that are meant; children of a parent all stand in one."""
+    if (parent := context.data.get("Parent")) is None:
+        return context.control.matching(_filter(context.data.get("Filter")), shard=shard, behind=behind)
+    place = Place(*parent)
+    if int(place.partition, 16) != shard:
+        return _none()
+    return context.control.unfinished_children(place, behind=behind)
+
+
+async def _none() -> AsyncIterator[AsyncOperation]:
+    for operation in list[AsyncOperation]():
+        yield operation
 
 
 def _filter(conditions: Any) -> list[Comparison]:  # noqa: ANN401 - a member of the input

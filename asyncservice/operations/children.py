@@ -19,7 +19,7 @@ from asyncservice.operations.record import AsyncOperation, check
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.store import OperationStore
 from asyncservice.operations.submission import Submission
-from asyncservice.storage.tables import prefix_end
+from asyncservice.storage.tables import after, prefix_end
 
 
 def of(
@@ -67,8 +67,11 @@ async def count(store: OperationStore, parent: AsyncOperation) -> int:
     return len(await unfinished(store, place)) + (await tally(store, parent)).completed
 
 
-async def unfinished(store: OperationStore, parent: Place, *, limit: int | None = None) -> list[Place]:
-    """Return where the children stand that are not completed."""
+async def unfinished(
+    store: OperationStore, parent: Place, *, behind: str | None = None, limit: int | None = None
+) -> list[Place]:
+    """Return where the children stand that are not completed; those after the record key *behind*, if one is given."""
     prefix = ids.child_key(parent.key, None, completed=False)
-    rows = store.table.scan(parent.partition, start=prefix, end=prefix_end(prefix), select=(), limit=limit)
+    start = prefix if behind is None else after(prefix + behind[1:])
+    rows = store.table.scan(parent.partition, start=start, end=prefix_end(prefix), select=(), limit=limit)
     return [Place(parent.partition, ids.RECORD + row.key[len(prefix) :]) async for row in rows]

@@ -19,13 +19,16 @@ from asyncservice.operations.ids import Place
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import Action
 from asyncservice.operations.store import OperationStore
-from asyncservice.storage.tables import MAX_TEXT, Comparison, Put, Write
+from asyncservice.storage.tables import MAX_TEXT, Comparison, Put, Write, after
 
 _EVENT_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Control:
-    """The actions on operations. All raise OperationNotFound, and StateChangeRefused with Dataverse's code."""
+    """The actions on operations. All raise OperationNotFound, and StateChangeRefused with Dataverse's code.
+
+    A *reason* stands in the operation's history.
+    """
 
     def __init__(
         self,
@@ -45,25 +48,27 @@ class Control:
         """Return the operation, long texts included."""
         return (await self._store.load(await self._read(operation_id))).operation
 
-    async def cancel(self, operation_id: UUID) -> AsyncOperation:
+    async def cancel(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Cancel for good, with all that it has started: at once, or as soon as its handler or heartbeat sees it."""
-        return await self._change(operation_id, lambda each, now: requests.cancelled(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.cancelled(each, now=now, reason=reason))
 
-    async def pause(self, operation_id: UUID) -> AsyncOperation:
+    async def pause(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Stop a running operation at its next checkpoint; it waits until it is resumed."""
-        return await self._change(operation_id, lambda each, now: requests.paused(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.paused(each, now=now, reason=reason))
 
-    async def resume(self, operation_id: UUID) -> AsyncOperation:
+    async def resume(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Make a suspended operation Ready, whatever it waited for."""
-        return await self._change(operation_id, lambda each, now: requests.resumed(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.resumed(each, now=now, reason=reason))
 
-    async def postpone(self, operation_id: UUID, until: datetime) -> AsyncOperation:
+    async def postpone(self, operation_id: UUID, until: datetime, *, reason: str | None = None) -> AsyncOperation:
         """Suspend until a moment; a running operation is stopped first. Raises InvalidOperation for a past one."""
-        return await self._change(operation_id, lambda each, now: requests.postponed(each, now=now, until=until))
+        return await self._change(
+            operation_id, lambda each, now: requests.postponed(each, now=now, until=until, reason=reason)
+        )
 
-    async def retry(self, operation_id: UUID) -> AsyncOperation:
+    async def retry(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Run a failed operation again from its last checkpoint. Not in Dataverse; an addition of this service."""
-        return await self._change(operation_id, lambda each, now: requests.retried(each, now=now))
+        return await self._change(operation_id, lambda each, now: requests.retried(each, now=now, reason=reason))
 
     async def raise_event(self, operation_id: UUID, name: str, data: Any = None) -> AsyncOperation:  # noqa: ANN401 - any JSON
         """Let an operation know that something has happened; it need not wait for it yet.
@@ -100,19 +105,23 @@ class Control:
                 continue
             return
 
-    async def matching(self, where: Sequence[Comparison], *, shard: int) -> AsyncIterator[AsyncOperation]:
-        """Yield the operations of a shard that match, the newest first."""
-        async for stored in self._store.scan(shard, where=where):
+    def position(self, operation: AsyncOperation) -> str:
+        """Return where an operation stands among those of its shard or its parent, to go on behind it later."""
+        return self._store.place(operation).key
+
+    async def matching(
+        self, where: Sequence[Comparison], *, shard: int, behind: str | None = None
+    ) -> AsyncIterator[AsyncOperation]:
+        """Yield the operations of a shard that match, the newest first; *behind* is the position to go on from."""
+        async for stored in self._store.scan(shard, where=where, start=None if behind is None else after(behind)):
             yield stored.operation
 
-    async def unfinished_children(self, parent: Place) -> Sequence[UUID]:
-        """Return the ids of the operations that the one at *parent* has started and that are not completed."""
-        found = []
-        for place in await children.unfinished(self._store, parent):
+    async def unfinished_children(self, parent: Place, *, behind: str | None = None) -> AsyncIterator[AsyncOperation]:
+        """Yield what the operation at *parent* has started and is not completed; *behind* as in `matching`."""
+        for place in await children.unfinished(self._store, parent, behind=behind):
             stored = await self._store.read_place(place)
             if stored is not None and not stored.operation.is_completed:
-                found.append(stored.operation.asyncoperationid)
-        return found
+                yield stored.operation
 
     async def _read(self, operation_id: UUID) -> Stored:
         stored = await self._store.read(operation_id)
@@ -130,9 +139,9 @@ class Control:
         while True:
             stored = await self._read(operation_id)
             now = self._now()
-            after = change(stored.operation, now)
+            changed = change(stored.operation, now)
             try:
-                written = await self._store.replace(stored, after, now=now, also=also(stored.operation))
+                written = await self._store.replace(stored, changed, now=now, also=also(stored.operation))
             except ChangedMeanwhile:
                 continue
             await self._follow_up(written)

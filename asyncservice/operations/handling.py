@@ -121,25 +121,28 @@ class Tally:
 
 
 class OperationControl(Protocol):
-    """What a handler may do to other operations; see `asyncservice.operations.control`."""
+    """What a handler may do to other operations; see `asyncservice.operations.control`.
 
-    async def cancel(self, operation_id: UUID) -> AsyncOperation:
+    A *reason* stands in the operation's history.
+    """
+
+    async def cancel(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Cancel for good."""
         ...
 
-    async def pause(self, operation_id: UUID) -> AsyncOperation:
+    async def pause(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Stop a running operation at its next checkpoint."""
         ...
 
-    async def resume(self, operation_id: UUID) -> AsyncOperation:
+    async def resume(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Make a suspended operation Ready."""
         ...
 
-    async def postpone(self, operation_id: UUID, until: datetime) -> AsyncOperation:
+    async def postpone(self, operation_id: UUID, until: datetime, *, reason: str | None = None) -> AsyncOperation:
         """Suspend until a moment."""
         ...
 
-    async def retry(self, operation_id: UUID) -> AsyncOperation:
+    async def retry(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Run a failed operation again."""
         ...
 
@@ -147,8 +150,18 @@ class OperationControl(Protocol):
         """Remove a completed operation."""
         ...
 
-    def matching(self, where: Sequence[Comparison], *, shard: int) -> AsyncIterator[AsyncOperation]:
-        """Yield the operations of a shard that match, the newest first."""
+    async def get(self, operation_id: UUID) -> AsyncOperation:
+        """Return an operation, long texts included."""
+        ...
+
+    def position(self, operation: AsyncOperation) -> str:
+        """Return where an operation stands among those of its shard or its parent, to go on behind it later."""
+        ...
+
+    def matching(
+        self, where: Sequence[Comparison], *, shard: int, behind: str | None = None
+    ) -> AsyncIterator[AsyncOperation]:
+        """Yield the operations of a shard that match, the newest first; *behind* is the position to go on from."""
         ...
 
     @property
@@ -156,8 +169,8 @@ class OperationControl(Protocol):
         """How many shards there are."""
         ...
 
-    async def unfinished_children(self, parent: Place) -> Sequence[UUID]:
-        """Return the ids of the operations that the one at *parent* has started and that are not completed."""
+    def unfinished_children(self, parent: Place, *, behind: str | None = None) -> AsyncIterator[AsyncOperation]:
+        """Yield what the operation at *parent* has started and is not completed; *behind* as in `matching`."""
         ...
 
 
