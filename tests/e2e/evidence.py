@@ -3,16 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 from uuid import UUID
 
 from asyncservice.operations import codec, ids
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.record import AsyncOperation
-from asyncservice.operations.states import Action, StatusCode
+from asyncservice.operations.states import MOVES, Action, StatusCode
 from asyncservice.operations.store import DEFAULT_SHARDS, TABLE
 from asyncservice.storage.account import Storage
 from asyncservice.storage.tables import Comparison
 from tests.e2e.handlers.effects import EFFECTS, PARTITIONS
+from tests.e2e.ledger import Effect
 
 #: The moves that end an attempt.
 _ENDINGS = frozenset(
@@ -21,6 +24,10 @@ _ENDINGS = frozenset(
         *(Action.YIELD, Action.INTERRUPT, Action.STOP, Action.RECUR),
     }
 )
+#: The endings after which the piece of work that was under way is done again: the window of "at least once".
+_TAKEN_BACK = frozenset({Action.INTERRUPT, Action.TRY_LATER, Action.STOP})
+#: The history counts milliseconds, the ledger microseconds.
+_GRAIN = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Evidence:
         agenda: list[str] = []
         for shard in range(DEFAULT_SHARDS):
             async for row in storage.table(TABLE).scan(ids.partition_name(shard)):
-                if row.key.startswith(ids.RECORD) and not ids.is_alias(row):
+                if row.key.startswith(ids.RECORD) and ids.is_record(row):
                     operation, _ = codec.from_row(row.values)
                     operations[operation.asyncoperationid] = operation
                 elif row.key.startswith(ids.AGENDA):
@@ -111,6 +118,36 @@ def check_attempts(operation: AsyncOperation) -> None:
             running, finished = None, entry.attempt
     assert running is None
     assert operation.attempt == finished
+
+
+def check_moves(operation: AsyncOperation) -> None:
+    """Check that the history is a way through the table of moves, and that it leads to where the operation is."""
+    assert operation.history[0].action == "create"
+    for before, entry in pairwise(operation.history):
+        assert MOVES[Action(entry.action)].get(before.status) is entry.status, f"{before} was followed by {entry}"
+    assert operation.history[-1].status is operation.statuscode
+
+
+def check_effects(operation: AsyncOperation, effects: Sequence[Effect]) -> int:
+    """Check that what was done twice lay in the window of "at least once"; return how much that was.
+
+    The window is the piece of work that an attempt was at when it was taken back, failed, or was paused: nothing that
+    an attempt had finished before is done again, and nothing is done twice in one attempt.
+    """
+    label = f"{operation.asyncoperationid} ({operation.name})"
+    began = {entry.attempt: entry for entry in claims(operation)}
+    ended = {entry.attempt: entry for entry in operation.history if entry.action in _ENDINGS}
+    last_piece = {effect.attempt: effect.piece for effect in effects}
+    seen: dict[str, int] = {}
+    for effect in effects:
+        assert effect.attempt in began, f"{label}: {effect} was made in no attempt that the table knows"
+        assert effect.on + _GRAIN >= began[effect.attempt].on, f"{label}: {effect} was made before its claim"
+        if (earlier := seen.get(effect.piece)) is not None:
+            assert earlier != effect.attempt, f"{label}: {effect} was made twice in one attempt"
+            assert ended[earlier].action in _TAKEN_BACK, f"{label}: {effect} was repeated after {ended[earlier]}"
+            assert last_piece[earlier] == effect.piece, f"{label}: {effect} was repeated although more was done since"
+        seen[effect.piece] = effect.attempt
+    return len(effects) - len(seen)
 
 
 async def count(storage: Storage, status: StatusCode) -> int:
