@@ -13,13 +13,12 @@ from uuid import UUID
 import click
 from rich.console import Console
 
-from asyncservice import clioptions, devhost, display, storagechoice
+from asyncservice import clioptions, cliupkeep, devhost, display, storagechoice
 from asyncservice.client import AsyncServiceClient
 from asyncservice.clioptions import Choice
 from asyncservice.operations.errors import AsyncServiceError
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family, OperationType
-from asyncservice.operations.poison import PoisonMessage
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StateCode, StatusCode
 from asyncservice.operations.switch import Stopped
@@ -330,37 +329,8 @@ def status(choice: Choice) -> None:
     clioptions.run(work())
 
 
-@main.group()
-def poison() -> None:
-    """See and redrive messages that no invocation could take."""
-
-
-@poison.command("list")
-@click.pass_obj
-def list_poison(choice: Choice) -> None:
-    """List poison messages with their reason, up to 32 of each queue."""
-
-    async def work() -> list[PoisonMessage]:
-        async with choice.client() as client:
-            return [message async for message in client.poison_messages()]
-
-    console.print(display.poison_table(clioptions.run(work())))
-
-
-@poison.command()
-@click.argument("message_id", required=False)
-@click.pass_obj
-def redrive(choice: Choice, message_id: str | None) -> None:
-    """Put poison messages back on the queues they came from: the one named, or all."""
-
-    async def work() -> int:
-        async with choice.client() as client:
-            return await client.redrive(message_id)
-
-    moved = clioptions.run(work())
-    print(f"{moved} redriven")
-    if message_id is not None and not moved:
-        raise click.ClickException(f"There is no poison message {message_id}, or somebody else has it just now.")
+jobs.add_command(cliupkeep.audit)
+main.add_command(cliupkeep.poison)
 
 
 @main.command("import")

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 from asyncservice.operations import ids, insertion, poison
+from asyncservice.operations.audit import Audit, Finding
 from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import OperationNotFound
@@ -232,6 +233,14 @@ class AsyncServiceClient:
         """Let families run again, all by default; return how many operations were waiting."""
         return await self._engine.start_service(families)
 
+    def audit(self) -> Audit:
+        """Return an audit that has yet to be begun: `one` looks at one operation, `everything` at all.
+
+        It says whether records agree with their history and with all other rows, and changes nothing. It judges the
+        agenda by this process's settings, which should be those of the hosts.
+        """
+        return Audit(self._engine.store, self._engine.now)
+
     async def poison_messages(self) -> AsyncIterator[PoisonMessage]:
         """Yield the messages that the host moved aside, up to 32 of each queue."""
         async for message in poison.messages(self.storage):
@@ -305,6 +314,14 @@ class SyncServiceClient:
     def wait(self, operation_id: UUID, *, timeout: timedelta | None = None) -> AsyncOperation:
         """Return the operation when it is Completed. Raises TimeoutError after *timeout*."""
         return self._run(self._client.wait(operation_id, timeout=timeout))
+
+    def audit(self, operation_id: UUID | None = None) -> list[Finding]:
+        """Return what deviates in one operation, or in all; see AsyncServiceClient.audit. Raises OperationNotFound."""
+
+        async def everything() -> list[Finding]:
+            return [finding async for finding in self._client.audit().everything()]
+
+        return self._run(everything() if operation_id is None else self._client.audit().one(operation_id))
 
     def list(self, *, where: Iterable[Comparison] = (), limit: int | None = None) -> "list[AsyncOperation]":
         """Return operations, the newest first; see AsyncServiceClient.list."""

@@ -1,6 +1,8 @@
 """How the command line shows operations: tables, one operation in full, live progress."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Final, Self
 
@@ -10,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+from asyncservice.operations.audit import Finding, Tally
 from asyncservice.operations.hints import family_of
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.poison import PoisonMessage
@@ -206,6 +209,88 @@ def progress_text(operation: AsyncOperation) -> str:
     if operation.totalcount:
         done += f" of {operation.totalcount:,}"
     return done + (f", {operation.failurecount:,} failed" if operation.failurecount else "")
+
+
+def finding_as_plain(finding: Finding) -> dict[str, object]:
+    """Return what an audit found as JSON can write it."""
+    return {
+        "asyncoperationid": None if finding.asyncoperationid is None else str(finding.asyncoperationid),
+        "where": finding.where,
+        "what": finding.what,
+        "leftover": finding.is_leftover,
+    }
+
+
+def tally_text(tally: Tally) -> str:
+    """Return in a sentence what an audit has looked at, and in another what it found."""
+    looked = (
+        f"{tally.operations:,} operations ({tally.unfinished:,} unfinished, {tally.moves:,} moves in their records), "
+        f"{tally.other_rows:,} other rows and {tally.blobs:,} blobs were looked at."
+    )
+    if not tally.deviations and not tally.leftovers:
+        return f"{looked} Nothing deviates."
+    left = f"; {tally.leftovers:,} left over by submissions that died half-way" if tally.leftovers else ""
+    return f"{looked} {tally.deviations or 'No'} deviation{'' if tally.deviations == 1 else 's'}{left}."
+
+
+class AuditReport:
+    """What an audit finds, as it finds it: lines for people with progress below, or one JSON object. A context manager.
+
+    Nothing is kept, however much is found.
+    """
+
+    def __init__(self, console: Console, *, as_json: bool) -> None:
+        self._console, self._as_json = console, as_json
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("partition"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("{task.fields[operations]:,} operations"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True) if as_json else console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None, operations=0)
+        self._separator = ""
+
+    def __enter__(self) -> Self:
+        """Begin the report."""
+        if self._as_json:
+            self._write('{"findings": [')
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the progress away."""
+        self._progress.stop()
+
+    def saw(self, tally: Tally) -> None:
+        """Show how far the audit has come."""
+        self._progress.update(
+            self._task, completed=tally.partitions, total=tally.of_partitions, operations=tally.operations
+        )
+
+    def found(self, finding: Finding) -> None:
+        """Tell one finding."""
+        if self._as_json:
+            self._write(f"{self._separator}{json.dumps(finding_as_plain(finding), ensure_ascii=False)}")
+            self._separator = ",\n"
+            return
+        who = finding.asyncoperationid or finding.where
+        kind = "left over: " if finding.is_leftover else ""
+        self._console.print(Text(f"{who}  {kind}{finding.what}"), soft_wrap=True)
+
+    def done(self, tally: Tally) -> None:
+        """End the report with what was looked at."""
+        self._progress.stop()
+        if self._as_json:
+            self._write(f'], "tally": {json.dumps(asdict(tally))}}}\n')
+        else:
+            self._console.print(tally_text(tally))
+
+    def _write(self, text: str) -> None:
+        self._console.file.write(text)
 
 
 class LiveProgress:
