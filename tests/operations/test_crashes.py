@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from asyncservice.operations import ids, inbox
+from asyncservice.operations.audit import Audit
 from asyncservice.operations.engine import EngineOptions
 from asyncservice.operations.errors import StateChangeRefused
 from asyncservice.operations.handling import (
@@ -27,7 +28,7 @@ from asyncservice.operations.handling import (
 )
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.states import StatusCode
-from asyncservice.operations.store import TABLE
+from asyncservice.operations.store import TABLE, OperationStore
 from asyncservice.operations.submission import Submission
 from asyncservice.storage.errors import StorageUnavailable
 from asyncservice.storage.memory import MemoryStorage
@@ -250,6 +251,13 @@ def check(account: MemoryStorage, expected: list[str], ledger: Ledger) -> None:
         assert len(ledger) <= len(expected) + 1, "an effect is repeated only where the process died inside it"
 
 
+async def audit(account: MemoryStorage, clock: VirtualClock) -> None:
+    store = OperationStore(account)
+    await store.open()
+    found = [finding async for finding in Audit(store, clock.now).everything()]
+    assert [finding for finding in found if not finding.is_leftover] == [], "the audit finds nothing"
+
+
 async def test_every_scenario_with_every_call_going_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     points = 0
     for scenario, expected in SCENARIOS.items():
@@ -259,6 +267,7 @@ async def test_every_scenario_with_every_call_going_wrong(capsys: pytest.Capture
         ledger = await attempt(scenario, account, clock, counted)
         assert sorted(ledger) == sorted(expected), scenario.__name__
         check(account, expected, ledger)
+        await audit(account, clock)
         for number in range(1, len(counted.calls) + 1):
             for fault in Fault:
                 clock = VirtualClock(skips=PAUSES)
@@ -268,6 +277,7 @@ async def test_every_scenario_with_every_call_going_wrong(capsys: pytest.Capture
                 try:
                     ledger = await attempt(scenario, account, clock, faulty)
                     check(account, expected, ledger)
+                    await audit(account, clock)
                 except AssertionError as error:
                     raise AssertionError(where + counted.calls[number - 1] + f" - {error}") from error
                 points += 1
