@@ -105,7 +105,7 @@ async def _look_at(engine: Engine, row: AgendaRow, fronts: _Fronts) -> Repair:
             case Readiness.NOT_YET if stored.operation.awaits == awaiting.CHILDREN:
                 return await _look_for_children(engine, stored, row, now)
             case Readiness.NOT_YET:
-                await engine.hint(stored.operation)
+                await engine.hint(stored)
                 return await _move(engine, stored, now)
             case Readiness.HELD | Readiness.FINISHED:
                 return await _move(engine, stored, now)

@@ -50,7 +50,7 @@ class Attempt:
         clock: Clock,
         switch: Switch,
         control: OperationControl,
-        hint_all: Callable[[Sequence[AsyncOperation]], Awaitable[None]],
+        hint_all: Callable[[Sequence[Stored]], Awaitable[None]],
     ) -> None:
         self._stored, self._lease = stored, lease
         self._store, self._storage, self._clock = store, storage, clock
@@ -150,7 +150,7 @@ class Attempt:
         total = await children.count(self._store, self.operation)
         if total != self.operation.childcount:
             await self.write(lambda record: awaiting.parent_of(record, total))
-        await self._hint_all([each.stored.operation for each in inserted if each.new])
+        await self._hint_all([each.stored for each in inserted if each.new])
         return total
 
     async def children(self) -> Tally:

@@ -1,5 +1,6 @@
 """An operation as a table row, and back. Only columns that hold something are stored."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime
@@ -75,6 +76,17 @@ def mistyped(operation: AsyncOperation) -> list[str]:
     return [name for name, kind, value in values if value is not None and not isinstance(value, kind)]
 
 
+def to_json(operation: AsyncOperation) -> str:
+    """Return *operation*, all of whose texts fit its row, as JSON."""
+    return json.dumps(to_row(operation, spilled={}), separators=(",", ":"), ensure_ascii=False, default=_written)
+
+
+def from_json(text: str) -> AsyncOperation:
+    """Return the operation that `to_json` wrote."""
+    values = json.loads(text)
+    return from_row({name: _read(_TYPES.get(name), value) for name, value in values.items()})[0]
+
+
 def overlong(operation: AsyncOperation) -> dict[str, str]:
     """Return the columns of *operation* that do not fit its row, with the text each holds."""
     texts = ((name, getattr(operation, name)) for name in SPILLABLE)
@@ -93,6 +105,16 @@ def split_history(entries: tuple[HistoryEntry, ...]) -> tuple[tuple[HistoryEntry
         return (), entries
     kept = max(1, len(entries) // 4)
     return entries[:-kept], entries[-kept:]
+
+
+def _written(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _read(kind: type | None, value: Any) -> Value:  # noqa: ANN401 - what JSON holds
+    if kind is datetime:
+        return datetime.fromisoformat(value)
+    return UUID(value) if kind is UUID else value
 
 
 def _length(text: str) -> int:

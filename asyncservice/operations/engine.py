@@ -7,10 +7,12 @@ message, a crash or an outage leaves behind is found by the sweep (`asyncservice
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import batched
 from uuid import UUID
 
 from asyncservice.operations import awaiting, children, creation, duedates, hints, insertion, lifecycle, outcomes
@@ -29,6 +31,7 @@ from asyncservice.operations.states import StateCode
 from asyncservice.operations.store import OperationStore
 from asyncservice.operations.switch import PATIENCE, Switch
 from asyncservice.storage.account import Storage
+from asyncservice.storage.company import LINGER
 from asyncservice.storage.tables import Comparison
 
 log = logging.getLogger(__name__)
@@ -37,8 +40,9 @@ log = logging.getLogger(__name__)
 _RELEASE_TIME = timedelta(seconds=10)
 _DEFAULT_LEASE = timedelta(seconds=60)
 _NO_TIME = timedelta(0)
-#: Operations that one hint names when many are submitted together.
-TICKETS_A_HINT = 8
+#: Operations submitted together are spread over at least this many hints, so that many hosts may help, before a hint
+#: names more than one.
+_SPREAD = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,10 @@ class EngineOptions:
     max_depth: int = 16
     #: Partitions, at the very first start.
     shards: int = 16
+    #: Operations that one process runs at the same time; others wait for their turn, unclaimed.
+    concurrency: int = 256
+    #: How long, in seconds, a write or a hint may wait for company that is under way; None waits for its answer.
+    linger: float | None = LINGER
 
 
 class Engine:
@@ -71,11 +79,12 @@ class Engine:
     ) -> None:
         self.storage, self.registry, self.clock, self.host = storage, registry, clock, host
         self.options = options or EngineOptions()
-        self.store = OperationStore(storage, agenda=self.options.agenda)
-        self.hints = Hints(storage)
+        self.store = OperationStore(storage, agenda=self.options.agenda, linger=self.options.linger)
+        self.hints = Hints(storage, linger=self.options.linger)
         self.switch = Switch(self.store.table, clock)
         self.control = Control(self.store, now=self.now, follow_up=self.follow_up)
         self._rng = rng or random.SystemRandom()
+        self._slots = asyncio.Semaphore(self.options.concurrency)
 
     async def open(self, *, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
         """Be ready to work: one request, and at the very first start those that make tables, queues, containers.
@@ -119,27 +128,37 @@ class Engine:
                 unique = {draft.asyncoperationid: draft for draft in group[start : start + size]}
                 results = await insertion.insert_many(self.store, list(unique.values()))
                 stored |= {each.stored.operation.asyncoperationid: each.stored for each in results}
-                await self._hint_all([each.stored.operation for each in results if each.new])
+                await self._hint_all([each.stored for each in results if each.new])
         return [stored[draft.asyncoperationid] for draft in drafts]
 
     # Run --------------------------------------------------------------------------------------------------------------
 
     async def run(self, message: str) -> None:
         """Run what a hint names. Raises ValueError when the message is no hint; storage errors pass through."""
-        places = hints.read_ticket(message)
-        if len(places) == 1:
-            await self.run_one(places[0])
+        ticket = hints.read_ticket(message)
+        if len(ticket.places) == 1:
+            await self.run_one(ticket.places[0], ticket.copy)
             return
-        results = await asyncio.gather(*(self.run_one(place) for place in places), return_exceptions=True)
+        known = await self.store.read_places(ticket.places)
+        results = await asyncio.gather(
+            *(self.run_one(place, stored) for place, stored in known.items() if stored is not None),
+            return_exceptions=True,
+        )
         errors = [result for result in results if isinstance(result, Exception)]
         if errors:
-            raise ExceptionGroup(f"{len(errors)} of {len(places)} operations could not be run", errors)
+            raise ExceptionGroup(f"{len(errors)} of {len(results)} operations could not be run", errors)
 
-    async def run_one(self, place: Place) -> None:
-        """Claim the operation at *place*, run its handler, settle. Does nothing when there is nothing to do."""
-        stored = await self._claim(place)
-        if stored is None:
-            return
+    async def run_one(self, place: Place, known: Stored | None = None) -> None:
+        """Claim the operation at *place*, run its handler, settle. Does nothing when there is nothing to do.
+
+        *known* is what was seen of it lately, where that saves a read.
+        """
+        async with self._slots:
+            stored = await self._claim(place, known)
+            if stored is not None:
+                await self._run(stored)
+
+    async def _run(self, stored: Stored) -> None:
         registration = self.registry.get(stored.operation.operationtype)
         attempt = Attempt(
             stored,
@@ -171,17 +190,20 @@ class Engine:
         """Return the time, in UTC."""
         return self.clock.now()
 
-    async def hint(self, operation: AsyncOperation) -> None:
+    async def hint(self, stored: Stored) -> None:
         """Tell a host to look at the operation when it is due. Nothing to send for one that waits for somebody."""
+        operation = stored.operation
         if operation.blockedby is not None:
             return
         now = self.clock.now()
         if operation.statecode is StateCode.READY:
-            await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now)
+            await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now, copy=stored)
         elif operation.statecode is StateCode.SUSPENDED and operation.postponeuntil is not None:
             due = operation.postponeuntil
             if due - now <= self.options.agenda.horizon:
-                await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now, due=due)
+                await self.hints.send(
+                    hints.family_of(operation), [self.store.place(operation)], now=now, due=due, copy=stored
+                )
 
     async def start_service(self, families: Iterable[Family] = Family) -> int:
         """Let families run again and send hints for all that waits in them; return how many operations that is."""
@@ -198,19 +220,19 @@ class Engine:
                 Comparison("postponeuntil", "le", self.clock.now()),
             ]
             waiting = [
-                each.operation
+                each
                 for where in (fell_due, ready)
                 async for each in self.store.scan(shard, where=where)
                 if hints.family_of(each.operation) in started
             ]
-            await self._hint_all([operation for operation in reversed(waiting) if operation.blockedby is None], due=due)
+            await self._hint_all([each for each in reversed(waiting) if each.operation.blockedby is None], due=due)
             found += len(waiting)
         return found
 
-    async def _claim(self, place: Place) -> Stored | None:
+    async def _claim(self, place: Place, known: Stored | None) -> Stored | None:
         """Take the operation at *place* for this host; None when it is gone, finished, held, not due, or stopped."""
         while True:
-            stored = await self.store.read_place(place)
+            stored, known = known or await self.store.read_place(place), None
             if stored is None:
                 return None
             now = self.clock.now()
@@ -285,9 +307,9 @@ class Engine:
     async def follow_up(self, stored: Stored) -> None:
         """Send the hints that a change calls for: for the operation, for those it released, for its parent."""
         operation = stored.operation
-        await self.hint(operation)
+        await self.hint(stored)
         for released in stored.released:
-            await self.hint(released)
+            await self.hint(Stored(released, ""))
         place = self.store.place(operation)
         if operation.is_completed and operation.parentkey is not None:
             await self.join(Place(place.partition, operation.parentkey))
@@ -305,22 +327,24 @@ class Engine:
                 woken = await self.store.replace(stored, awaiting.joined(stored.operation, now=now), now=now)
             except ChangedMeanwhile:
                 continue
-            await self.hint(woken.operation)
+            await self.hint(woken)
             return True
         return False
 
-    async def _hint_all(self, operations: Sequence[AsyncOperation], *, due: datetime | None = None) -> None:
+    async def _hint_all(self, stored: Sequence[Stored], *, due: datetime | None = None) -> None:
         """Send hints for operations, several to a message where they may run; none is seen before *due*."""
         now = self.clock.now()
-        ready: dict[Family, list[Place]] = {}
-        for operation in operations:
-            if lifecycle.readiness(operation, now) is Readiness.CLAIMABLE:
-                ready.setdefault(hints.family_of(operation), []).append(self.store.place(operation))
+        ready: dict[Family, list[Stored]] = {}
+        for each in stored:
+            if duedates.readiness(each.operation, now) is Readiness.CLAIMABLE:
+                ready.setdefault(hints.family_of(each.operation), []).append(each)
             else:
-                await self.hint(operation)
-        for family, places in ready.items():
-            for start in range(0, len(places), TICKETS_A_HINT):
-                await self.hints.send(family, places[start : start + TICKETS_A_HINT], now=now, due=due)
+                await self.hint(each)
+        for family, several in ready.items():
+            size = min(math.ceil(len(several) / _SPREAD), hints.MAX_TICKETS)
+            for group in batched(several, size, strict=False):
+                places = [self.store.place(each.operation) for each in group]
+                await self.hints.send(family, places, now=now, due=due, copy=group[0] if size == 1 else None)
 
     def _too_deep(self, record: AsyncOperation) -> AsyncOperation:
         message = (

@@ -39,7 +39,7 @@ class PoisonMessage:
         if self.queue == INBOX:
             return "It could not be recorded: the storage did not answer at any delivery."
         try:
-            places = hints.read_ticket(self.text)
+            places = hints.read_ticket(self.text).places
         except ValueError:
             return "It is no hint of the service: something else writes to this queue."
         return f"The host gave up delivering a hint at {len(places)} operation(s); the sweep has taken them over."

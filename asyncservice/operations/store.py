@@ -4,6 +4,7 @@ Every change is one entity group transaction, conditional on the version that wa
 same transaction, so that no moment passes in which nobody would look at an unfinished operation.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,7 +22,9 @@ from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.tokens import Tokens
 from asyncservice.storage.account import Storage
+from asyncservice.storage.company import LINGER
 from asyncservice.storage.errors import RowConflict, StorageRefused, StorageUnavailable
+from asyncservice.storage.sharing import SharedTable
 from asyncservice.storage.tables import (
     Comparison,
     Delete,
@@ -31,6 +34,7 @@ from asyncservice.storage.tables import (
     Row,
     Table,
     Write,
+    after,
     prefix_end,
 )
 
@@ -56,8 +60,8 @@ class AgendaRow:
 class OperationStore:
     """The operations of one account. `open` first: it reads, or at the first start decides, the number of shards."""
 
-    def __init__(self, storage: Storage, *, agenda: AgendaPolicy | None = None) -> None:
-        self.table: Table = storage.table(TABLE)
+    def __init__(self, storage: Storage, *, agenda: AgendaPolicy | None = None, linger: float | None = LINGER) -> None:
+        self.table: Table = SharedTable(storage.table(TABLE), linger=linger)
         self.payloads = storage.blobs(PAYLOADS)
         self.lines = Tokens(self.table)
         self.agenda = agenda or AgendaPolicy()
@@ -118,6 +122,22 @@ class OperationStore:
         """Return the operation at *place*, or None. One request."""
         row = await self.table.read(place.partition, place.key)
         return None if row is None or not ids.is_record(row) else stored_from(row)
+
+    async def read_places(self, places: Sequence[Place]) -> Mapping[Place, Stored | None]:
+        """Return the operations at *places*. One request for each partition where they stand close together."""
+        found: dict[Place, Stored | None] = {}
+        partitions: dict[str, list[str]] = {}
+        for place in places:
+            partitions.setdefault(place.partition, []).append(place.key)
+        for partition, keys in partitions.items():
+            if len(keys) > 1:
+                first, last = min(keys), max(keys)
+                async for row in self.table.scan(partition, start=first, end=after(last), limit=2 * len(keys)):
+                    if ids.is_record(row):
+                        found[Place(partition, row.key)] = stored_from(row)
+        missing = [place for place in places if place not in found]
+        found |= zip(missing, await asyncio.gather(*map(self.read_place, missing)), strict=True)
+        return {place: found[place] for place in places}
 
     def place(self, operation: AsyncOperation) -> Place:
         """Return where *operation* stands."""

@@ -9,7 +9,7 @@ import heapq
 import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from random import Random
@@ -302,7 +302,8 @@ class Cluster:
 
     def __init__(self, *, options: EngineOptions | None = None) -> None:
         self.time = SimulatedTime()
-        self.options = options or EngineOptions(shards=SHARDS)
+        # Company that is waited for by the real clock would not be the same in every run.
+        self.options = replace(options or EngineOptions(shards=SHARDS), linger=None)
         self.watch = Watch(self.options.agenda, SHARDS)
         self.account = WatchedStorage(self.time.now, self.watch)
         self.ledger = Ledger(self.watch)
