@@ -231,4 +231,6 @@ def _next_run(operation: AsyncOperation, now: datetime) -> datetime | None:
     if not operation.recurrencepattern:
         return None
     start = operation.recurrencestarttime or operation.createdon
-    return recurrence.next_run(operation.recurrencepattern, start, after=now)
+    # The clock of the host that began this run may have been ahead: its slot must not come again.
+    after = max(now, operation.startedon or now)
+    return recurrence.next_run(operation.recurrencepattern, start, after=after)

@@ -1,7 +1,7 @@
 """What a caller says to have an operation done: the one contract of the inbox, the client and the command line."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from asyncservice.operations import recurrence
 from asyncservice.operations.errors import ErrorCode, InvalidOperation
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
+from asyncservice.operations.rules import Rule
 from asyncservice.operations.states import StatusCode
 
 #: operationtype of a record that stands for a message nobody could understand: Dataverse's "none".
@@ -74,11 +75,15 @@ class Submission(BaseModel):
     ] = None
     recurrencepattern: Annotated[
         str | None,
-        Field(max_length=256, description="Repeat by this rule of RFC 5545.", examples=["FREQ=DAILY;INTERVAL=2"]),
+        Field(
+            max_length=recurrence.MAX_PATTERN,
+            description="Repeat by this rule of RFC 5545; with a DTSTART before it, in a time zone.",
+            examples=["FREQ=DAILY;INTERVAL=2", "DTSTART;TZID=Europe/Berlin:20300131T090000 RRULE:FREQ=DAILY"],
+        ),
     ] = None
-    recurrencestarttime: Annotated[_Moment | None, Field(description="When the recurrence begins; now without it.")] = (
-        None
-    )
+    recurrencestarttime: Annotated[
+        _Moment | None, Field(description="When the recurrence begins; now without it, or when the pattern says.")
+    ] = None
     correlationid: Annotated[UUID | None, Field(description="Ties together what one action caused.")] = None
     primaryentitytype: Annotated[str | None, Field(max_length=128, description="The table it is mainly about.")] = None
     regardingobjectid: Annotated[UUID | None, Field(description="The record it is about.")] = None
@@ -111,7 +116,8 @@ class Submission(BaseModel):
                 "use a number such as 13 or a label such as BulkDelete.",
                 code=ErrorCode.TYPE_NOT_RECOGNIZED,
             )
-        until = self._first_run(now)
+        rule = self._rule(now)
+        until = self._first_run(rule, now)
         operation_id = self.asyncoperationid or new_id
         return AsyncOperation(
             asyncoperationid=operation_id,
@@ -127,17 +133,40 @@ class Submission(BaseModel):
             postponeuntil=until,
             dependencytoken=self.dependencytoken,
             recurrencepattern=self.recurrencepattern or None,
-            recurrencestarttime=self.recurrencestarttime or (now if self.recurrencepattern else None),
+            recurrencestarttime=rule.start if rule and rule.names_start else self._recurs_from(now),
             primaryentitytype=self.primaryentitytype,
             regardingobjectid=self.regardingobjectid,
             regardingobjecttypecode=self.primaryentitytype if self.regardingobjectid else None,
         )
 
-    def _first_run(self, now: datetime) -> datetime | None:
-        """Return when the operation may first run, or None for at once."""
+    def _rule(self, now: datetime) -> Rule | None:
+        """Return the rule by which the operation recurs, or None when it does not."""
+        if not self.recurrencepattern:
+            return None
+        rule = recurrence.parse(self.recurrencepattern, self.recurrencestarttime or now)
+        if rule.names_start and self.recurrencestarttime not in {None, rule.start}:
+            raise InvalidOperation(
+                f"The DTSTART of recurrencepattern is {rule.start.isoformat()} and recurrencestarttime another moment; "
+                "leave out recurrencestarttime."
+            )
+        return rule
+
+    def _recurs_from(self, now: datetime) -> datetime | None:
+        return self.recurrencestarttime or (now if self.recurrencepattern else None)
+
+    def _first_run(self, rule: Rule | None, now: datetime) -> datetime | None:
+        """Return when the operation may first run, or None for at once.
+
+        A pattern that names its start means times on the wall, so the first run is its first slot from now on. One
+        that does not begins, as in Dataverse, at recurrencestarttime, and at once when that has passed.
+        """
         moments = [self.postponeuntil]
-        if self.recurrencepattern:
-            recurrence.parse(self.recurrencepattern, self.recurrencestarttime or now)
+        if rule is not None and rule.names_start:
+            first = rule.after(now - timedelta(microseconds=1))
+            if first is None:
+                raise InvalidOperation(f"recurrencepattern {self.recurrencepattern!r} has no slot from now on.")
+            moments.append(first)
+        elif rule is not None:
             moments.append(self.recurrencestarttime)
         ahead = [moment.astimezone(UTC) for moment in moments if moment is not None and moment > now]
         return max(ahead, default=None)

@@ -34,6 +34,11 @@ EXAMPLES: Final[Sequence[Mapping[str, Any]]] = (
         "recurrencestarttime": "2030-01-31T23:00:00+01:00",
     },
     {
+        "operationtype": 5,
+        "name": "Nine o'clock in Berlin, in summer and in winter",
+        "recurrencepattern": "DTSTART;TZID=Europe/Berlin:20300131T090000\nRRULE:FREQ=DAILY",
+    },
+    {
         "operationtype": 10,
         "primaryentitytype": "account",
         "regardingobjectid": "b2f7f3a8-92a4-4f7e-8c5c-0d9e8f7a6b5c",

@@ -150,6 +150,10 @@ REFUSED = {
         '{"operationtype": 54, "recurrencepattern": "FREQ=DAILY;INTERVAL=0"}',
         "must have an INTERVAL of 1 or more.",
     ),
+    "a rule in no time zone": (
+        '{"operationtype": 54, "recurrencepattern": "DTSTART;TZID=Europe/Bern:20300131T090000 RRULE:FREQ=DAILY"}',
+        "'Europe/Bern' is no time zone of the IANA database; did you mean Europe/Berlin?",
+    ),
     "a rule and a token": (
         '{"operationtype": 54, "recurrencepattern": "FREQ=DAILY", "dependencytoken": "t"}',
         "A recurring operation cannot have a dependencytoken",

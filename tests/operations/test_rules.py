@@ -1,4 +1,4 @@
-"""Recurrence, retries, ids, types and columns: the pure rules."""
+"""Retries, ids, types and columns: the pure rules."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncservice.operations import ids, recurrence
+from asyncservice.operations import ids
 from asyncservice.operations.columns import CLIENT_WRITABLE, COLUMNS
 from asyncservice.operations.errors import InvalidOperation
 from asyncservice.operations.operationtypes import PLATFORM_TYPES, Family, OperationType
@@ -17,63 +17,6 @@ from asyncservice.operations.retry import RetryPolicy
 from tests.support import NOON, an_operation
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - st wants naive bounds
-
-
-@pytest.mark.parametrize(
-    ("pattern", "following"),
-    [
-        ("FREQ=HOURLY;", NOON + timedelta(hours=1)),
-        ("FREQ=DAILY", NOON + timedelta(days=1)),
-        ("FREQ=DAILY;INTERVAL=3;", NOON + timedelta(days=3)),
-        ("FREQ=WEEKLY;", NOON + timedelta(days=7)),
-        ("FREQ=MONTHLY;", datetime(2026, 4, 1, 12, tzinfo=UTC)),
-        ("FREQ=YEARLY", datetime(2027, 3, 1, 12, tzinfo=UTC)),
-        ("RRULE:FREQ=DAILY"[6:], NOON + timedelta(days=1)),
-    ],
-)
-def test_the_documented_patterns_recur(pattern: str, following: datetime) -> None:
-    assert recurrence.next_run(pattern, NOON, after=NOON) == following
-
-
-def test_missed_slots_are_passed_over() -> None:
-    assert recurrence.next_run("FREQ=DAILY", NOON, after=NOON + timedelta(days=10, hours=5)) == NOON + timedelta(
-        days=11
-    )
-
-
-def test_a_rule_can_end() -> None:
-    assert recurrence.next_run("FREQ=DAILY;COUNT=2", NOON, after=NOON) == NOON + timedelta(days=1)
-    assert recurrence.next_run("FREQ=DAILY;COUNT=2", NOON, after=NOON + timedelta(days=1)) is None
-    assert recurrence.next_run("FREQ=MONTHLY;COUNT=2", NOON, after=NOON + timedelta(days=40)) is None
-    assert recurrence.next_run("FREQ=DAILY;UNTIL=20260302T120000Z", NOON, after=NOON + timedelta(days=1)) is None
-
-
-def test_a_rule_of_seconds_is_not_counted_slot_by_slot() -> None:
-    years_later = NOON + timedelta(days=3000, milliseconds=500)
-    following = recurrence.next_run("FREQ=SECONDLY;COUNT=2000000000", NOON, after=years_later)
-    assert following == NOON + timedelta(days=3000, seconds=1)
-
-
-def test_a_day_that_never_comes_is_not_looked_for_for_ever() -> None:
-    assert recurrence.next_run("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", NOON, after=NOON) is None
-    with pytest.raises(InvalidOperation, match="BY part"):
-        recurrence.parse("FREQ=SECONDLY;BYMONTH=2", NOON)
-
-
-@pytest.mark.parametrize("pattern", ["", "nonsense", "FREQ=SOMETIMES", "FREQ=DAILY;INTERVAL=x", "F" * 257, "A:B\nC:D"])
-def test_a_wrong_pattern_is_explained(pattern: str) -> None:
-    with pytest.raises(InvalidOperation, match="recurrencepattern"):
-        recurrence.parse(pattern, NOON)
-
-
-@given(interval=st.integers(1, 365), start=moments, later=st.timedeltas(timedelta(0), timedelta(days=4000)))
-def test_the_next_run_is_ahead_and_on_the_grid(interval: int, start: datetime, later: timedelta) -> None:
-    start = start.replace(microsecond=0)
-    following = recurrence.next_run(f"FREQ=DAILY;INTERVAL={interval}", start, after=start + later)
-    assert following is not None
-    assert following > start + later
-    assert following - (start + later) <= timedelta(days=interval)
-    assert (following - start) % timedelta(days=interval) == timedelta(0)
 
 
 @given(retries=st.integers(0, 10_000), seed=st.integers(0, 1000))

@@ -1,7 +1,6 @@
 """The message contract: what every member becomes, and the sentence for every mistake."""
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,6 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
-from asyncservice.operations import recurrence
 from asyncservice.operations.errors import ErrorCode, InvalidOperation
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation, check
@@ -207,25 +205,6 @@ def test_a_request_is_a_value() -> None:
     submission = Submission.of(operationtype=13)
     with pytest.raises(ValidationError, match="frozen"):
         submission.name = "changed"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "since", "slot"),
-    [
-        ("FREQ=SECONDLY", timedelta(days=365), timedelta(seconds=1)),
-        ("FREQ=MINUTELY;INTERVAL=7", timedelta(days=3650), timedelta(minutes=7)),
-        ("FREQ=HOURLY;UNTIL=20300101T000000Z", timedelta(days=36500), timedelta(hours=1)),
-    ],
-)
-def test_a_rule_that_began_long_ago_is_worked_out_at_once(pattern: str, since: timedelta, slot: timedelta) -> None:
-    """A rule is worked out on the host's event loop, so one message must not be able to hold it up."""
-    start = NOON - since
-    began = time.perf_counter()
-    following = recurrence.next_run(pattern, start, after=NOON)
-    assert time.perf_counter() - began < 1
-    assert following is not None
-    assert timedelta(0) < following - NOON <= slot
-    assert (following - start) % slot == timedelta(0)
 
 
 def test_the_published_schema_is_the_model() -> None:
