@@ -19,9 +19,11 @@ from asyncservice.clioptions import Choice
 from asyncservice.operations.errors import AsyncServiceError
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family, OperationType
+from asyncservice.operations.plain import as_plain
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StateCode, StatusCode
 from asyncservice.operations.switch import Stopped
+from asyncservice.operations.waitreasons import Wait
 from asyncservice.organization.importing.service import IMPORT_OPERATIONS, create_import
 from asyncservice.organization.organization import Organization
 from asyncservice.settings import STORAGE_SETTING
@@ -112,8 +114,9 @@ def jobs() -> None:
 @click.option("--state", type=click.Choice([each.name.title() for each in StateCode], case_sensitive=False))
 @click.option("--type", "operationtype", help="Only operations of this type, by number or label.")
 @click.option("--limit", default=20, show_default=True, help="At most this many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print the records as a JSON array, each with its waitreason.")
 @click.pass_obj
-def list_jobs(choice: Choice, state: str | None, operationtype: str | None, limit: int) -> None:
+def list_jobs(choice: Choice, /, state: str | None, operationtype: str | None, limit: int, *, as_json: bool) -> None:
     """List operations, the newest first."""
     where = []
     if state is not None:
@@ -124,11 +127,15 @@ def list_jobs(choice: Choice, state: str | None, operationtype: str | None, limi
             raise click.BadParameter(f"{operationtype!r} is no operation type.", param_hint="--type")
         where.append(Comparison("operationtype", "eq", int(kind)))
 
-    async def work() -> list[AsyncOperation]:
+    async def work() -> list[tuple[AsyncOperation, Wait | None]]:
         async with choice.client() as client:
-            return [operation async for operation in client.list(where=where, limit=limit)]
+            listed = client.list(where=where, limit=limit)
+            return [(operation, await client.waits_for(operation)) async for operation in listed]
 
     found = clioptions.run(work())
+    if as_json:
+        print(json.dumps([as_plain(operation, wait=wait) for operation, wait in found], indent=2, ensure_ascii=False))
+        return
     console.print(display.operations_table(found, today=datetime.now(UTC).date(), width=console.width))
 
 
@@ -141,11 +148,11 @@ def show(choice: Choice, operation_id: UUID, as_json: bool) -> None:  # noqa: FB
 
     async def work() -> None:
         async with choice.client() as client:
-            operation, history = await client.get_with_history(operation_id)
             if as_json:
-                print(json.dumps(display.as_plain(operation, history), indent=2, ensure_ascii=False))
-            else:
-                display.show_operation(console, operation, history, stopped=await client.service_state())
+                print(json.dumps(await client.get_plain(operation_id), indent=2, ensure_ascii=False))
+                return
+            operation, history = await client.get_with_history(operation_id)
+            display.show_operation(console, operation, history, wait=await client.waits_for(operation))
 
     clioptions.run(work())
 

@@ -10,23 +10,25 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
-from secrets import randbits
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID
 
-from asyncservice.operations import ids, insertion, poison
+from asyncservice.operations import insertion, poison
 from asyncservice.operations.audit import Audit, Finding
 from asyncservice.operations.control import Control
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import OperationNotFound
 from asyncservice.operations.handling import Registry
 from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.minting import Mint
 from asyncservice.operations.operationtypes import Family
+from asyncservice.operations.plain import as_plain
 from asyncservice.operations.poison import PoisonMessage
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.submission import Submission
 from asyncservice.operations.switch import Stopped
+from asyncservice.operations.waitreasons import Wait, wait_of
 from asyncservice.service import Service
 from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
@@ -47,6 +49,7 @@ class AsyncServiceClient:
 
     def __init__(self, storage: Storage) -> None:
         self._service = Service(storage, settings=Settings(), handlers=Registry())
+        self._mint = Mint(run=insertion.batch_size([]))
 
     @classmethod
     def from_connection_string(cls, connection_string: str) -> Self:
@@ -102,17 +105,9 @@ class AsyncServiceClient:
         engine = self._engine
         now = engine.clock.now()
         requests = [each if isinstance(each, Submission) else Submission.of(**each) for each in submissions]
-        # Ids made together share a partition in runs that fill a transaction; the runs spread over the partitions.
-        run = insertion.batch_size([])
-        first = randbits(8)
-
-        def shard(index: int, token: str | None) -> int:
-            shards = engine.store.shards
-            return (first + index // run) % shards if token is None else ids.token_shard(token, shards)
-
+        new_ids = self._mint.ids([request.dependencytoken for request in requests], shards=engine.store.shards, now=now)
         operations = [
-            request.operation(now=now, new_id=ids.new_id(now, randbits, shard=shard(index, request.dependencytoken)))
-            for index, request in enumerate(requests)
+            request.operation(now=now, new_id=new_id) for request, new_id in zip(requests, new_ids, strict=True)
         ]
         return [stored.operation for stored in await engine.submit_many(operations)]
 
@@ -138,6 +133,18 @@ class AsyncServiceClient:
         if stored is None:
             raise OperationNotFound(operation_id)
         return (await store.load(stored)).operation, await store.history(stored)
+
+    async def waits_for(self, operation: AsyncOperation) -> Wait | None:
+        """Return what an operation waits for (reason, and the operation, event, moment or family that is meant).
+
+        None when it runs or is completed. One request at most every two seconds: whether the service is stopped.
+        """
+        return wait_of(operation, stopped=await self._engine.switch.look(), now=self._engine.clock.now())
+
+    async def get_plain(self, operation_id: UUID) -> dict[str, Any]:
+        """Return the operation as JSON can write it: columns, `waitreason`, `history`. Raises OperationNotFound."""
+        operation, history = await self.get_with_history(operation_id)
+        return as_plain(operation, wait=await self.waits_for(operation), history=history)
 
     async def wait(
         self,
@@ -310,6 +317,14 @@ class SyncServiceClient:
     def history(self, operation_id: UUID) -> tuple[HistoryEntry, ...]:
         """Return every move of the operation, the oldest first. Raises OperationNotFound."""
         return self._run(self._client.history(operation_id))
+
+    def waits_for(self, operation: AsyncOperation) -> Wait | None:
+        """Return what an operation waits for; see AsyncServiceClient.waits_for."""
+        return self._run(self._client.waits_for(operation))
+
+    def get_plain(self, operation_id: UUID) -> dict[str, Any]:
+        """Return the operation as JSON can write it; see AsyncServiceClient.get_plain."""
+        return self._run(self._client.get_plain(operation_id))
 
     def wait(self, operation_id: UUID, *, timeout: timedelta | None = None) -> AsyncOperation:
         """Return the operation when it is Completed. Raises TimeoutError after *timeout*."""

@@ -13,12 +13,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from asyncservice.operations.audit import Finding, Tally
-from asyncservice.operations.hints import family_of
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.poison import PoisonMessage
-from asyncservice.operations.record import DATAVERSE_FIELDS, AsyncOperation
+from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.switch import Stopped
+from asyncservice.operations.waitreasons import Wait, friendly
 
 #: A terminal that is this wide shows every column.
 _WIDE: Final = 100
@@ -46,21 +46,24 @@ def type_label(operation: AsyncOperation) -> str:
     return operation.type.label if operation.type else "(none)"
 
 
-def operations_table(operations: Sequence[AsyncOperation], *, today: date, width: int) -> Table:
-    """Return a table with one line for each operation, for a terminal of *width* columns; times are UTC.
+def operations_table(operations: Sequence[tuple[AsyncOperation, Wait | None]], *, today: date, width: int) -> Table:
+    """Return a table with one line for each operation and what it waits for; times are UTC.
 
-    Ids are never cut. Below 100 columns a Ready operation is called so, and the rows it has done are left out.
+    Made for a terminal of *width* columns; ids are never cut. Below 100 columns a Ready operation is called so, and
+    what it waits for and the rows it has done are left out.
     """
     is_wide = width >= _WIDE
     headings = ("asyncoperationid", "name", "status", "created", *(("rows",) if is_wide else ()))
     table = Table(title="System jobs", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in headings:
         table.add_column(heading, no_wrap=True, min_width=36 if heading == "asyncoperationid" else None)
-    room = max(8, width - (94 if is_wide else 68))
-    for operation in operations:
+    room = max(8, width - (98 if is_wide else 68))
+    for operation, wait in operations:
         label, status = operation.label, status_text(operation.statuscode)
-        if not is_wide and operation.statuscode is StatusCode.WAITING_FOR_RESOURCES:
+        if operation.statuscode is StatusCode.WAITING_FOR_RESOURCES:
             status = Text("○ Ready", style=status.style)
+        if is_wide and wait is not None:
+            status.append(f" ({wait.reason.replace('_', ' ')})")
         cells = (
             str(operation.asyncoperationid),
             Text(label if len(label) <= room else label[: room - 1] + "…"),
@@ -93,12 +96,9 @@ def results_table(operations: Sequence[AsyncOperation]) -> Table:
 
 
 def show_operation(
-    console: Console, operation: AsyncOperation, history: Iterable[HistoryEntry], *, stopped: Stopped
+    console: Console, operation: AsyncOperation, history: Iterable[HistoryEntry], *, wait: Wait | None
 ) -> None:
-    """Print everything an operator may want to know of one operation."""
-    waits_for = operation.waitreason
-    if waits_for == "resources" and family_of(operation) in stopped.families:
-        waits_for = "the start of the service: it is stopped"
+    """Print everything an operator may want to know of one operation; *wait* is what it waits for."""
     table = Table(show_header=False, box=None, title=operation.label, title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -113,13 +113,13 @@ def show_operation(
         "postponeuntil": _moment(operation.postponeuntil),
         "executiontimespan": operation.executiontimespan,
         "retrycount": operation.retrycount,
-        "waits for": waits_for if operation.blockedby is None else f"{waits_for}: {operation.blockedby}",
+        "waitreason": None if wait is None else wait.reason,
         "recurrencepattern": operation.recurrencepattern,
         "dependencytoken": operation.dependencytoken,
         "hostid": operation.hostid,
         "progress": progress_text(operation) or None,
         "errorcode": None if operation.errorcode is None else f"{operation.errorcode & 0xFFFFFFFF:#010x}",
-        "friendlymessage": operation.friendlymessage,
+        "friendlymessage": friendly(operation, wait),
         "message": operation.message,
         "data": operation.data,
     }
@@ -129,7 +129,7 @@ def show_operation(
     console.print(table)
     moves = Table(title="History", title_justify="left")
     for heading in ("when (UTC)", "action", "status", "attempt", "host", "reason"):
-        moves.add_column(heading, overflow="fold")
+        moves.add_column(heading, overflow="fold", no_wrap=heading in {"when (UTC)", "action", "status"})
     for entry in history:
         moves.add_row(
             _moment(entry.on, seconds=False),
@@ -137,30 +137,16 @@ def show_operation(
             status_text(entry.status),
             str(entry.attempt or ""),
             entry.host or "",
-            Text(entry.reason or ""),
+            Text(_left_behind(entry)),
         )
     console.print(moves)
 
 
-def as_plain(operation: AsyncOperation, history: Iterable[HistoryEntry]) -> dict[str, object]:
-    """Return the record as JSON can write it: Dataverse's columns, then its history."""
-    plain: dict[str, object] = {"statecode": int(operation.statecode)}
-    for name in DATAVERSE_FIELDS:
-        value = getattr(operation, name)
-        if value is not None:
-            plain[name] = _json_value(value)
-    plain["history"] = [
-        {
-            "on": entry.on.isoformat(),
-            "action": entry.action,
-            "statuscode": int(entry.status),
-            "attempt": entry.attempt,
-            "host": entry.host,
-            "reason": entry.reason,
-        }
-        for entry in history
-    ]
-    return plain
+def _left_behind(entry: HistoryEntry) -> str:
+    """Return why a move was made and what it left behind: the error's code, until when it waits."""
+    code = None if entry.code is None else f"{entry.code & 0xFFFFFFFF:#010x}"
+    until = None if entry.until is None else f"until {_moment(entry.until)}"
+    return "; ".join(part for part in (entry.reason, code, until) if part)
 
 
 def queues_table(lengths: Mapping[str, int]) -> Table:
@@ -171,12 +157,6 @@ def queues_table(lengths: Mapping[str, int]) -> Table:
     for name, length in lengths.items():
         table.add_row(name, f"{length:,}")
     return table
-
-
-def _json_value(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def poison_table(messages: Iterable[PoisonMessage]) -> Table:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner, Result
@@ -15,6 +16,10 @@ from asyncservice.cli import main
 from asyncservice.client import AsyncServiceClient, SyncServiceClient
 from asyncservice.operations import ids
 from asyncservice.operations.handling import Done, OperationContext, Outcome
+from asyncservice.operations.operationtypes import Family
+from asyncservice.operations.store import TABLE
+from asyncservice.operations.switch import PATIENCE
+from asyncservice.operations.waitreasons import WaitReason
 from asyncservice.storage.memory import MemoryStorage
 from asyncservice.storage.tables import Delete
 from tests.operations.world import World
@@ -42,7 +47,7 @@ def command(storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 def in_world(storage: MemoryStorage, work: Callable[[World], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        world = await World(storage, VirtualClock(datetime.now(UTC))).open()
+        world = await World(storage, VirtualClock(datetime.now(UTC), skips=PATIENCE)).open()
 
         async def handler(_: OperationContext) -> Outcome:
             return Done()
@@ -109,3 +114,37 @@ def test_the_sync_client_audits(storage: MemoryStorage) -> None:
     in_world(storage, lose_an_agenda_row)
     with SyncServiceClient(AsyncServiceClient(storage)) as client:
         assert len(client.audit()) == 1
+
+
+# What is waited for ---------------------------------------------------------------------------------------------------
+
+
+async def stop(world: World) -> None:
+    await world.engine.switch.stop([Family.EXECUTE_REQUESTS])
+
+
+def test_jobs_say_that_the_service_is_stopped_without_a_write(storage: MemoryStorage, command: Command) -> None:
+    [done_one, ready] = in_world(storage, two_jobs)
+    before = storage.table(TABLE).all_rows()
+    in_world(storage, stop)
+    listed = {each["asyncoperationid"]: each for each in json.loads(command("jobs", "list", "--json").stdout)}
+    shown = json.loads(command("jobs", "show", ready, "--json").stdout)
+    text = "Waits for the start of the service: the family execute-requests is stopped."
+    for each in (listed[ready], shown):
+        assert each["asyncoperationid"] == ready
+        assert each["statecode"] == 0
+        assert each["waitreason"] == {"reason": "service_stopped", "message": text, "family": "execute-requests"}
+        assert each["friendlymessage"] == text
+    assert listed[done_one]["waitreason"] is None
+    assert [entry["action"] for entry in shown["history"]] == ["create"]
+    after = [row for row in storage.table(TABLE).all_rows() if row.partition != "layout"]
+    assert after == [row for row in before if row.partition != "layout"], "no record was written"
+
+
+def test_the_sync_client_says_what_is_waited_for(storage: MemoryStorage) -> None:
+    [_, ready] = in_world(storage, two_jobs)
+    with SyncServiceClient(AsyncServiceClient(storage)) as client:
+        wait = client.waits_for(client.get(UUID(ready)))
+        assert wait is not None
+        assert wait.reason is WaitReason.RESOURCES
+        assert client.get_plain(UUID(ready))["waitreason"]["reason"] == "resources"
