@@ -1,10 +1,12 @@
 """One attempt at one operation: the handler's context, the lease's heartbeat, and the only writer of the record."""
 
 import asyncio
+import itertools
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 
 from asyncservice.operations import awaiting, children, duedates, ids, lifecycle
 from asyncservice.operations.clock import Clock
@@ -18,6 +20,7 @@ from asyncservice.operations.submission import Submission
 from asyncservice.operations.switch import Switch
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import StorageUnavailable
+from asyncservice.storage.tables import Write
 
 log = logging.getLogger(__name__)
 
@@ -142,16 +145,25 @@ class Attempt:
     async def start_children(self, submissions: Sequence[Submission], *, key: str = "children") -> int:
         """Start operations that belong to this one; return how many it has started in all."""
         place = self._store.place(self.operation)
-        made = children.of(self.operation, place, submissions, key=key, now=self.now())
-        if not self.operation.childcount and made:
-            # Marked first: whoever cancels or removes the parent from now on looks for children.
-            await self.write(lambda record: awaiting.parent_of(record, len(made)))
-        inserted = await children.insert(self._store, made)
-        total = await children.count(self._store, self.operation)
-        if total != self.operation.childcount:
-            await self.write(lambda record: awaiting.parent_of(record, total))
-        await self._hint_all([each.stored for each in inserted if each.new])
-        return total
+        made: Sequence[AsyncOperation] = children.of(self.operation, place, submissions, key=key, now=self.now())
+        if self.operation.childcount:
+            made = await children.missing(self._store, place, made)
+        for batch in batched(made, children.A_BATCH, strict=False):
+            await self._start(batch)
+            await self._hint_all([Stored(child, "") for child in batch])
+        return self.operation.childcount
+
+    async def _start(self, batch: Sequence[AsyncOperation]) -> None:
+        """Write children with the record of their parent."""
+        new, tries = batch, itertools.count()
+
+        async def rows() -> Sequence[Write]:
+            nonlocal new
+            if next(tries):  # The try before may have been applied, though no answer came.
+                new = await children.missing(self._store, self._store.place(self.operation), batch)
+            return await children.writes(self._store, new)
+
+        await self.write(lambda record: awaiting.parent_of(record, record.childcount + len(new)), also=rows)
 
     async def children(self) -> Tally:
         """Return how the operations that this one has started stand."""
@@ -165,19 +177,26 @@ class Attempt:
         row = await self._store.table.read(place.partition, ids.event_key(place, name))
         return None if row is None else json.loads(str(row.values["data"]))
 
-    async def write(self, change: Callable[[AsyncOperation], AsyncOperation]) -> Stored:
+    async def write(
+        self,
+        change: Callable[[AsyncOperation], AsyncOperation],
+        *,
+        also: Callable[[], Awaitable[Sequence[Write]]] | None = None,
+    ) -> Stored:
         """Apply *change* to the record as it now is and write it. Raises LeaseLost when it is no longer ours.
 
-        *change* may be called again on a newer version, so it must only depend on what it is given. While the attempt
-        goes on, its lease is live when this returns.
+        *change* may be called again on a newer version, so it must only depend on what it is given. *also* gives
+        other writes of the same transaction, anew at each try. While the attempt goes on, its lease is live when this
+        returns.
         """
         async with self._lock:
             pauses = iter(_PAUSES)
             while True:
                 self._must_hold()
                 try:
+                    rows = () if also is None else await also()
                     after = change(self.operation)
-                    self._stored = await self._store.replace(self._stored, after, now=self.now())
+                    self._stored = await self._store.replace(self._stored, after, now=self.now(), also=rows)
                 except ChangedMeanwhile:
                     await self._take_over()
                 except StorageUnavailable:
@@ -190,7 +209,7 @@ class Attempt:
                         return self._stored
                     # The host stood still, and what it wrote says a lease that has ended meanwhile. Nobody took the
                     # operation yet, and from the next write on nobody may.
-                    change = self._renewed
+                    change, also = self._renewed, None
 
     async def keep_alive(self, end_handler: Callable[[], object]) -> None:
         """Renew the lease until cancelled; call *end_handler* when it is lost or somebody wants the handler to stop."""

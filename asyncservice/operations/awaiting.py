@@ -19,6 +19,11 @@ def parent_of(operation: AsyncOperation, count: int) -> AsyncOperation:
     return replace(operation, childcount=count, version=operation.version + 1)
 
 
+def let_go(operation: AsyncOperation) -> AsyncOperation:
+    """Return an operation that goes on by itself, because the one that started it is removed."""
+    return replace(operation, parentkey=None, version=operation.version + 1)
+
+
 def waiting_for_children(
     operation: AsyncOperation,
     *,

@@ -1,25 +1,29 @@
 """Operations that belong to another: started together, waited for without polling, cancelled with it.
 
-Children stand in their parent's partition. A child's row under its parent says whether it is completed and changes in
-the transaction that completes the child; nobody writes the parent's own record until the last one is done, so
-thousands may end at once. Whoever completes a child looks whether any is left, and wakes the parent when none is; if
-that word is lost, the sweep looks.
+Children stand in their parent's partition and are written in one transaction with its record: who no longer holds the
+parent starts no child of it, and the parent always knows how many there are. A child's row under its parent says
+whether it is completed and changes in the transaction that completes the child; nobody writes the parent's own record
+until the last one is done, so thousands may end at once. Whoever completes a child looks whether any is left, and
+wakes the parent when none is; if that word is lost, the sweep looks. A child that is reopened changes the parent's
+record, so that nobody wakes the parent meanwhile; one whose parent is removed goes on by itself.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import batched
+from typing import Final
 
 from asyncservice.operations import creation, ids, insertion
 from asyncservice.operations.errors import InvalidOperation
 from asyncservice.operations.handling import Tally
 from asyncservice.operations.ids import Place
-from asyncservice.operations.insertion import Inserted
 from asyncservice.operations.record import AsyncOperation, check
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.store import OperationStore
 from asyncservice.operations.submission import Submission
-from asyncservice.storage.tables import after, prefix_end
+from asyncservice.storage.tables import MAX_WRITES, Write, after, prefix_end
+
+#: Children that are written in one transaction: each has three rows, and the parent's record up to four.
+A_BATCH: Final = (MAX_WRITES - 4) // 3
 
 
 def of(
@@ -38,12 +42,19 @@ def of(
     return made
 
 
-async def insert(store: OperationStore, children: Sequence[AsyncOperation]) -> list[Inserted]:
-    """Write children, in as few transactions as can be; those that are there already stay as they are."""
-    results: list[Inserted] = []
-    for batch in batched(children, insertion.batch_size(children), strict=False):
-        results += await insertion.insert_many(store, batch)
-    return results
+async def writes(store: OperationStore, children: Sequence[AsyncOperation]) -> list[Write]:
+    """Return the rows of new children, to be written with their parent's record; A_BATCH of them fit beside it."""
+    return [write for child in children for write in (await insertion.draft(store, child)).writes]
+
+
+async def missing(store: OperationStore, parent: Place, children: Sequence[AsyncOperation]) -> Sequence[AsyncOperation]:
+    """Return those of *children* that their parent has not started yet. Two requests for every thousand it has."""
+    known = set[str]()
+    for completed in (False, True):
+        prefix = ids.child_key(parent.key, None, completed=completed)
+        rows = store.table.scan(parent.partition, start=prefix, end=prefix_end(prefix), select=())
+        known |= {row.key.removeprefix(prefix) async for row in rows}
+    return [child for child in children if store.place(child).tail not in known]
 
 
 async def tally(store: OperationStore, parent: AsyncOperation) -> Tally:
@@ -59,12 +70,6 @@ async def tally(store: OperationStore, parent: AsyncOperation) -> Tally:
         failed=counts[StatusCode.FAILED],
         canceled=counts[StatusCode.CANCELED],
     )
-
-
-async def count(store: OperationStore, parent: AsyncOperation) -> int:
-    """Return how many operations *parent* has started, from the rows themselves."""
-    place = store.place(parent)
-    return len(await unfinished(store, place)) + (await tally(store, parent)).completed
 
 
 async def unfinished(

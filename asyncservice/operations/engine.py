@@ -322,6 +322,8 @@ class Engine:
             stored = await self.store.read_place(parent)
             if stored is None or stored.operation.awaits != awaiting.CHILDREN:
                 return False
+            if await children.unfinished(self.store, parent, limit=1):
+                return False  # One was reopened before the parent was read; one reopened after it changes the parent.
             now = self.clock.now()
             try:
                 woken = await self.store.replace(stored, awaiting.joined(stored.operation, now=now), now=now)

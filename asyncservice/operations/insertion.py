@@ -24,7 +24,7 @@ class Inserted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Draft:
+class Draft:
     """A new operation with the rows that make it."""
 
     stored: Stored
@@ -32,6 +32,7 @@ class _Draft:
 
     @property
     def id(self) -> UUID:
+        """The operation's id."""
         return self.stored.operation.asyncoperationid
 
 
@@ -56,22 +57,16 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
     is recognised. One request; one more for each token, and for each id that does not say where its record stands.
     """
     results: dict[UUID, Inserted] = {}
-    waiting: list[Reservation] = []
-    for operation in operations:
-        settled = await _settle(store, operation)
-        if isinstance(settled, Stored):
-            results[operation.asyncoperationid] = Inserted(settled, new=False)
-        else:
-            waiting.append(settled)
+    waiting = await _reserve(store, operations, results)
     cut = False
     while waiting:
         drafts = await _drafts(store, waiting)
         partition = store.place(waiting[0].operation).partition
-        writes = [write for draft in drafts for write in draft.writes]
+        writes = [write for each in drafts for write in each.writes]
         try:
             etags = iter(await store.table.commit(partition, writes))
         except RowConflict as conflict:
-            known = next((draft for draft in drafts if _names(draft, conflict.key)), None)
+            known = next((each for each in drafts if _names(each, conflict.key)), None)
             if known is None:
                 continue  # A token's line changed under us.
             number = next(n for n, each in enumerate(waiting) if each.operation.asyncoperationid == known.id)
@@ -82,28 +77,41 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
             else:
                 waiting[number] = settled
         except StorageUnavailable:
-            found = [await store.read(draft.id) for draft in drafts]
+            found = [await store.read(each.id) for each in drafts]
             # It is one transaction: when the first was written, all were.
             if found[0] is None or found[0].write_id != drafts[0].stored.write_id:
                 if cut:
                     raise
                 cut = True  # An idle connection that was cut, which the clients pass on; once is no outage.
+                waiting = await _reserve(store, [each.operation for each in waiting], results)
                 continue
             results |= {each.operation.asyncoperationid: Inserted(each, new=True) for each in found if each}
             break
         else:
-            for draft in drafts:
-                mine = [next(etags) for _ in draft.writes]
-                results[draft.id] = Inserted(replace(draft.stored, etag=mine[0]), new=True)
+            for each in drafts:
+                mine = [next(etags) for _ in each.writes]
+                results[each.id] = Inserted(replace(each.stored, etag=mine[0]), new=True)
             break
     return [results[operation.asyncoperationid] for operation in operations]
 
 
-async def _settle(store: OperationStore, operation: AsyncOperation) -> Reservation | Stored:
-    """Return the leave to write *operation*, or the one that has its id; no request where one transaction decides."""
-    if reservation.is_elsewhere(store, operation):
-        return await reservation.reserve(store, operation)
-    return Reservation(operation)
+async def _reserve(
+    store: OperationStore, operations: Sequence[AsyncOperation], results: dict[UUID, Inserted]
+) -> list[Reservation]:
+    """Return the leave to write each operation; where an operation has the id already, note that in *results*.
+
+    No request for those whose transaction decides.
+    """
+    waiting: list[Reservation] = []
+    for operation in operations:
+        settled: Reservation | Stored = Reservation(operation)
+        if reservation.is_elsewhere(store, operation):
+            settled = await reservation.reserve(store, operation)
+        if isinstance(settled, Stored):
+            results[operation.asyncoperationid] = Inserted(settled, new=False)
+        else:
+            waiting.append(settled)
+    return waiting
 
 
 async def _look(store: OperationStore, operation: AsyncOperation) -> Reservation | Stored:
@@ -117,7 +125,7 @@ async def _look(store: OperationStore, operation: AsyncOperation) -> Reservation
     return existing or Reservation(operation)
 
 
-async def _drafts(store: OperationStore, reservations: Sequence[Reservation]) -> list[_Draft]:
+async def _drafts(store: OperationStore, reservations: Sequence[Reservation]) -> list[Draft]:
     """Return the rows of new operations; those with a token queue up at the end of its line."""
     lines: dict[str, Line] = {}
     drafts = []
@@ -130,7 +138,7 @@ async def _drafts(store: OperationStore, reservations: Sequence[Reservation]) ->
             if operation.blockedby is not None:
                 waits = lifecycle.waits_for(operation.blockedby)
                 operation = replace(operation, friendlymessage=waits)
-        drafts.append(await _draft(store, operation, reserved.fence))
+        drafts.append(await draft(store, operation, reserved.fence))
     if lines:
         # The line's own row comes last: the records' etags are then counted from the front.
         last = drafts[-1]
@@ -138,7 +146,11 @@ async def _drafts(store: OperationStore, reservations: Sequence[Reservation]) ->
     return drafts
 
 
-async def _draft(store: OperationStore, operation: AsyncOperation, fence: Row | None) -> _Draft:
+async def draft(store: OperationStore, operation: AsyncOperation, fence: Row | None = None) -> Draft:
+    """Return the rows of a new operation that has its place in its token's line; long texts are kept now.
+
+    Its record replaces *fence*, where one stands in its place.
+    """
     place = store.place(operation)
     due = store.agenda.due(operation, operation.createdon)
     spilled = await store.spill(operation, {})
@@ -158,10 +170,10 @@ async def _draft(store: OperationStore, operation: AsyncOperation, fence: Row | 
         writes.append(tokens.membership(operation, place.key))
     if operation.parentkey is not None:
         writes.append(Insert(ids.child_key(operation.parentkey, place, completed=False), {}))
-    return _Draft(Stored(operation, "", spilled, write_id), writes)
+    return Draft(Stored(operation, "", spilled, write_id), writes)
 
 
-def _names(draft: _Draft, key: str) -> bool:
+def _names(new: Draft, key: str) -> bool:
     """Whether *key* is one of the rows that only this operation writes: its record or its alias."""
-    own = (draft.writes[0].key, ids.alias_key(draft.id))
+    own = (new.writes[0].key, ids.alias_key(new.id))
     return key in own

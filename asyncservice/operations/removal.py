@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import batched
 
-from asyncservice.operations import ids, requests, reservation
+from asyncservice.operations import awaiting, children, ids, requests, reservation
 from asyncservice.operations.errors import ChangedMeanwhile
+from asyncservice.operations.ids import Place
 from asyncservice.operations.record import Stored
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.errors import RowConflict
@@ -24,7 +25,7 @@ async def delete_many(store: OperationStore, batch: Sequence[Stored], *, now: da
     writes: list[Write] = []
     aliases: list[Row] = []
     for each in batch:
-        stored = await _without_what_hangs_on_it(store, each)
+        stored = await _without_what_hangs_on_it(store, each, now)
         if stored is None:
             continue
         if reservation.is_elsewhere(store, stored.operation):
@@ -42,7 +43,7 @@ async def delete_many(store: OperationStore, batch: Sequence[Stored], *, now: da
         await reservation.forget(store, alias)
 
 
-async def _without_what_hangs_on_it(store: OperationStore, stored: Stored) -> Stored | None:
+async def _without_what_hangs_on_it(store: OperationStore, stored: Stored, now: datetime) -> Stored | None:
     """Remove what would be left without the record; return the record as it then is, or None when it is gone."""
     operation = stored.operation
     place = store.place(operation)
@@ -60,13 +61,27 @@ async def _without_what_hangs_on_it(store: OperationStore, stored: Stored) -> St
         async for blob in store.payloads.names(f"{operation.asyncoperationid}/"):
             await store.payloads.delete(blob)
     if operation.childcount:
-        for completed in (True, False):
-            await _remove_rows(store, place.partition, ids.child_key(place.key, None, completed=completed))
+        await _let_go(store, place, now)
+        await _remove_rows(store, place.partition, ids.child_key(place.key, None, completed=True))
     if operation.events:
         await _remove_rows(store, place.partition, ids.event_key(place, ""))
     if operation.archivedhistory:
         await _remove_rows(store, place.partition, ids.history_prefix(place))
     return stored
+
+
+async def _let_go(store: OperationStore, parent: Place, now: datetime) -> None:
+    """Let children that are not completed go on by themselves; they would look for their parent's rows in vain."""
+    for place in await children.unfinished(store, parent):
+        child = await store.read_place(place)
+        while child is not None and child.operation.parentkey == parent.key and not child.operation.is_completed:
+            own = [Delete(ids.child_key(parent.key, place, completed=False))]
+            try:
+                await store.replace(child, awaiting.let_go(child.operation), now=now, also=own)
+            except ChangedMeanwhile:
+                child = await store.read_place(place)
+            else:
+                break
 
 
 async def _remove_rows(store: OperationStore, partition: str, prefix: str) -> None:

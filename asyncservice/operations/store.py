@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import Any, Final
 from uuid import UUID
 
-from asyncservice.operations import codec, creation, history, ids, lifecycle, tokens
+from asyncservice.operations import awaiting, codec, creation, history, ids, lifecycle, tokens
 from asyncservice.operations.duedates import AgendaPolicy
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
@@ -167,8 +167,8 @@ class OperationStore:
         cut = False
         for tries_left in reversed(range(_TRIES)):
             line = await self._line_changes(before.operation, after, place, now)
-            kin = self._kin_changes(before.operation, after, place, now)
-            change = await self.prepare(before, line.operation, now=now, look_again=look_again)
+            kin = await self._kin_changes(before.operation, line.operation, place, now)
+            change = await self.prepare(before, kin.operation, now=now, look_again=look_again)
             released = (*line.released, *kin.released)
             try:
                 writes = [*change.writes, *line.writes, *kin.writes, *also]
@@ -240,7 +240,9 @@ class OperationStore:
         change = await self.prepare(successor, freed, now=now)
         return _LineChange(left, [*departure.writes, *change.writes], (change.stored.operation,))
 
-    def _kin_changes(self, before: AsyncOperation, after: AsyncOperation, place: Place, now: datetime) -> "_LineChange":
+    async def _kin_changes(
+        self, before: AsyncOperation, after: AsyncOperation, place: Place, now: datetime
+    ) -> "_LineChange":
         """Return what a change of an operation does to its parent's row of it, and to its children."""
         writes: list[Write] = []
         if before.is_completed == after.is_completed:
@@ -251,8 +253,17 @@ class OperationStore:
             if after.is_completed:
                 writes += [Delete(pending), Put(done, {"status": int(after.statuscode)})]
             else:
-                writes += [Put(pending, {}), Delete(done)]
-        if after.statuscode is StatusCode.CANCELED and after.childcount:
+                parent = await self.read_place(Place(place.partition, after.parentkey))
+                if parent is None or parent.operation.removing:
+                    after = awaiting.let_go(after)
+                else:
+                    # The parent's version changes too: whoever was about to wake it looks again.
+                    touched = replace(parent.operation, version=parent.operation.version + 1)
+                    touch = await self.prepare(parent, touched, now=now)
+                    writes += [Put(pending, {}), Delete(done), *touch.writes]
+        # Somebody wanted it and what it has started to end, even where its handler failed before it obeyed.
+        was_cancelled = StatusCode.CANCELING is before.statuscode or StatusCode.CANCELED is after.statuscode
+        if was_cancelled and after.is_completed and after.childcount:
             shard = int(place.partition, 16)
             canceller_id = ids.derived_id(now, f"{after.asyncoperationid}/cancel", shard=shard)
             canceller = creation.created(creation.canceller(after, place.key, place.partition, canceller_id, now=now))

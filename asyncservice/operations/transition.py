@@ -29,7 +29,7 @@ def moved(
     changes |= {"statuscode": status, "modifiedon": now, "version": operation.version + 1}
     if operation.is_locked and status.state is not StateCode.LOCKED:
         changes |= {"leaseuntil": None, "claimedon": None, "executiontimespan": _execution_time(operation, now)}
-    if operation.statecode is StateCode.SUSPENDED:
+    if status.state is not StateCode.SUSPENDED:
         changes |= {"awaits": None, "iswaitingforevent": False}
     if status.state is StateCode.READY:
         changes["readyon"] = now

@@ -8,7 +8,7 @@ import pytest
 
 from asyncservice.operations import ids
 from asyncservice.operations.agenda import Repair
-from asyncservice.operations.errors import ErrorCode, InvalidOperation, StateChangeRefused
+from asyncservice.operations.errors import ErrorCode, InvalidOperation, LeaseLost, StateChangeRefused
 from asyncservice.operations.handling import (
     Done,
     OperationContext,
@@ -22,8 +22,10 @@ from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.submission import Submission
 from asyncservice.storage.account import Storage
+from asyncservice.storage.memory import MemoryStorage
 from handlers.cancel_async_operations import act_on_operations
-from tests.operations.world import World
+from tests.faults import FreezingStorage
+from tests.operations.world import World, until
 from tests.support import VirtualClock, an_id
 
 PARENT, CHILD = OperationType.BULK_DELETE, OperationType.BULK_DELETE_SUBPROCESS
@@ -88,8 +90,6 @@ async def test_a_waiting_parent_says_so(world: World) -> None:
 
 
 async def test_thousands_of_children_are_waited_for_without_polling(clock: VirtualClock) -> None:
-    from asyncservice.storage.memory import MemoryStorage  # noqa: PLC0415 - only this test is about memory alone
-
     world = await World(MemoryStorage(clock.now), clock).open()
     a_family(world, 3000)
     parent_id = await world.submit(type=PARENT)
@@ -170,6 +170,147 @@ async def test_a_child_cannot_have_a_token(world: World) -> None:
     parent_id = await world.submit(type=PARENT)
     await world.run_everything()
     assert (await world.get(parent_id)).statuscode is StatusCode.SUCCEEDED
+
+
+async def of_type(world: World, kind: OperationType) -> list[AsyncOperation]:
+    return [each for each in await kept(world) if each.operationtype == kind]
+
+
+def hanging(world: World, *, then: Outcome = None, starts: int = 1) -> asyncio.Event:
+    """Register a parent that starts children, then waits to be told to go on and ends as *then* says."""
+    go = asyncio.Event()
+
+    async def parent(context: OperationContext) -> Outcome:
+        if not context.operation.childcount:
+            due = context.now() + timedelta(days=1)
+            children = [Submission(operationtype=int(CHILD), data={"n": 0}, postponeuntil=due) for _ in range(starts)]
+            await context.start_children(children)
+            await go.wait()
+            if isinstance(then, Done):
+                raise OperationFailed("so be it")
+            return then
+        return None
+
+    world.handle(parent, type=PARENT)
+    return go
+
+
+async def test_a_child_outlives_the_parent_that_is_removed(world: World) -> None:
+    """It ends as if nobody had started it, and nothing of the family is left when it is removed too."""
+    go = asyncio.Event()
+
+    async def parent(context: OperationContext) -> None:
+        await context.start_children([Submission(operationtype=int(CHILD)) for _ in range(3)])
+
+    async def child(_: OperationContext) -> None:
+        await go.wait()
+
+    world.handle(parent, type=PARENT)
+    world.handle(child, type=CHILD)
+    parent_id = await world.submit(type=PARENT)
+    await world.engine.run_one(world.engine.store.place(await world.get(parent_id)))
+    running = [await world.start(each.asyncoperationid) for each in await of_type(world, CHILD)]
+    await world.control.delete(parent_id)
+    go.set()
+    await asyncio.gather(*running)
+    children = await of_type(world, CHILD)
+    assert [each.statuscode for each in children] == [StatusCode.SUCCEEDED] * 3
+    for each in children:
+        await world.control.delete(each.asyncoperationid)
+    table = world.engine.store.table
+    for shard in range(world.engine.store.shards):
+        assert [row.key async for row in table.scan(ids.partition_name(shard))] == []
+
+
+async def test_an_attempt_that_was_taken_over_starts_no_children(world: World) -> None:
+    """Its host stood still; the operation was cancelled meanwhile, and nobody would cancel what it starts now."""
+    go = asyncio.Event()
+    lost: list[type[BaseException]] = []
+
+    async def parent(context: OperationContext) -> Outcome:
+        await go.wait()
+        try:
+            await context.start_children([Submission(operationtype=int(CHILD))])
+        except LeaseLost as error:
+            lost.append(type(error))
+            raise
+
+    world.handle(parent, type=PARENT)
+    parent_id = await world.submit(type=PARENT)
+    running = await world.start(parent_id)
+    await world.control.cancel(parent_id)
+    world.clock.jump(timedelta(minutes=2))
+    await world.sweep()
+    assert (await world.get(parent_id)).statuscode is StatusCode.CANCELED
+    go.set()
+    await running
+    assert (lost, await of_type(world, CHILD)) == ([LeaseLost], [])
+
+
+@pytest.mark.parametrize("then", [Done(), WaitingForChildren(), WaitingForEvent("approved")], ids=["fails", "c", "e"])
+async def test_a_parent_that_ends_before_it_sees_that_it_is_cancelled_takes_its_children_along(
+    world: World, then: Outcome
+) -> None:
+    go = hanging(world, then=then, starts=2)
+    parent_id = await world.submit(type=PARENT)
+    running = await world.start(parent_id)
+    await until(lambda: has_children(world))
+    await world.control.cancel(parent_id)
+    go.set()
+    await running
+    await world.run_everything()
+    parent = await world.get(parent_id)
+    assert parent.statuscode is (StatusCode.FAILED if isinstance(then, Done) else StatusCode.CANCELED)
+    assert (parent.awaits, parent.iswaitingforevent) == (None, False)
+    assert [each.statuscode for each in await of_type(world, CHILD)] == [StatusCode.CANCELED] * 2
+
+
+async def has_children(world: World) -> bool:
+    return bool(await of_type(world, CHILD))
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+async def test_a_child_that_is_tried_again_keeps_its_parent_waiting(clock: VirtualClock, at: int) -> None:
+    """Whoever completes the last child stands still on his way to wake the parent; somebody reopens another."""
+    account = MemoryStorage(clock.now)
+
+    async def parent(context: OperationContext) -> Outcome:
+        if context.checkpoint is None:
+            await context.start_children([Submission(operationtype=int(CHILD), data={"n": n}) for n in range(2)])
+            return WaitingForChildren("started")
+        return Done(f"{(await context.children()).unfinished} unfinished")
+
+    async def child(context: OperationContext) -> Outcome:
+        if context.data["n"] == 0 and context.operation.attempt == 1:
+            raise OperationFailed("the first time")
+
+    async def a_world(storage: Storage) -> World:
+        made = World(storage, clock)
+        made.handle(parent, type=PARENT)
+        made.handle(child, type=CHILD)
+        return await made.open()
+
+    world = await a_world(account)
+    parent_id = await world.submit(type=PARENT)
+    await world.engine.run_one(world.engine.store.place(await world.get(parent_id)))
+    first, last = sorted(await of_type(world, CHILD), key=lambda each: each.data or "")
+    await world.engine.run_one(world.engine.store.place(first))
+    await world.lose_hints()
+    storage = FreezingStorage(account, number=-1)
+    completing = await a_world(storage)
+    storage.freeze_at(len(storage.calls) + at)
+    task = asyncio.create_task(completing.engine.run_one(completing.engine.store.place(last)))
+    standing = asyncio.create_task(storage.frozen.wait())
+    await asyncio.wait({task, standing}, return_when="FIRST_COMPLETED")
+    standing.cancel()
+    is_waiting = (await world.get(parent_id)).awaits == "children"
+    if is_waiting:
+        await world.control.retry(first.asyncoperationid)
+    storage.thawed.set()
+    await task
+    assert ((await world.get(parent_id)).awaits == "children") is is_waiting
+    await world.run_everything()
+    assert (await world.get(parent_id)).friendlymessage == "0 unfinished"
 
 
 def awaiting(world: World, *, until: timedelta | None = None) -> None:
