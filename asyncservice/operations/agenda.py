@@ -18,6 +18,7 @@ from asyncservice.operations import awaiting, duedates, hints, lifecycle, reserv
 from asyncservice.operations.duedates import Readiness
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.errors import ChangedMeanwhile
+from asyncservice.operations.hints import Ticket
 from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.record import Stored
 from asyncservice.operations.states import StateCode
@@ -137,7 +138,7 @@ async def _hint_again(engine: Engine, stored: Stored, fronts: _Fronts, now: date
     waits_its_turn = front is not None and due_since is not None and front <= due_since
     waits_its_turn |= family in engine.switch.seen.families
     if not waits_its_turn:
-        await engine.hints.send(family, [engine.store.place(operation)], now=now)
+        await engine.hints.send(family, [Ticket(engine.store.place(operation))], now=now)
     await engine.store.replace(
         stored, replace(operation, version=operation.version + 1), now=now, look_again=now + LOOK_AGAIN
     )

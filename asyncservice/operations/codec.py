@@ -81,9 +81,8 @@ def to_json(operation: AsyncOperation) -> str:
     return json.dumps(to_row(operation, spilled={}), separators=(",", ":"), ensure_ascii=False, default=_written)
 
 
-def from_json(text: str) -> AsyncOperation:
-    """Return the operation that `to_json` wrote."""
-    values = json.loads(text)
+def from_json(values: Mapping[str, Any]) -> AsyncOperation:
+    """Return the operation whose JSON, from `to_json`, holds these values."""
     return from_row({name: _read(_TYPES.get(name), value) for name, value in values.items()})[0]
 
 

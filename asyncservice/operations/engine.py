@@ -22,7 +22,7 @@ from asyncservice.operations.control import Control
 from asyncservice.operations.duedates import AgendaPolicy, Readiness
 from asyncservice.operations.errors import ChangedMeanwhile, ErrorCode, LeaseLost
 from asyncservice.operations.handling import Registration, Registry
-from asyncservice.operations.hints import Hints
+from asyncservice.operations.hints import Hints, Ticket
 from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.outcomes import Change
@@ -37,12 +37,14 @@ from asyncservice.storage.tables import Comparison
 log = logging.getLogger(__name__)
 
 #: How long an attempt may take to give its operation back when its host is leaving.
-_RELEASE_TIME = timedelta(seconds=10)
+RELEASE_TIME = timedelta(seconds=10)
 _DEFAULT_LEASE = timedelta(seconds=60)
 _NO_TIME = timedelta(0)
 #: Operations submitted together are spread over at least this many hints, so that many hosts may help, before a hint
 #: names more than one.
 _SPREAD = 32
+#: Groups of operations that are written side by side.
+_GROUPS_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,29 +123,45 @@ class Engine:
         for draft in drafts:
             key = self.store.place(draft).partition, draft.dependencytoken is None
             groups.setdefault(key, []).append(draft)
+        tickets = _tickets_a_hint(len(drafts))
+        gate = asyncio.Semaphore(_GROUPS_AT_ONCE)
+        written = await asyncio.gather(
+            *(self._submit_group(group, tickets, gate) for group in groups.values()), return_exceptions=True
+        )
         stored: dict[UUID, Stored] = {}
-        for group in groups.values():
-            size = insertion.batch_size(group)
-            for start in range(0, len(group), size):
-                unique = {draft.asyncoperationid: draft for draft in group[start : start + size]}
-                results = await insertion.insert_many(self.store, list(unique.values()))
-                stored |= {each.stored.operation.asyncoperationid: each.stored for each in results}
-                await self._hint_all([each.stored for each in results if each.new])
+        for result in written:
+            if isinstance(result, BaseException):
+                raise result
+            stored |= {each.operation.asyncoperationid: each for each in result}
         return [stored[draft.asyncoperationid] for draft in drafts]
+
+    async def _submit_group(
+        self, group: Sequence[AsyncOperation], tickets: int, gate: asyncio.Semaphore
+    ) -> Sequence[Stored]:
+        """Write operations of one partition, a full transaction at a time, and send *tickets* of them a hint."""
+        stored: list[Stored] = []
+        for batch in batched(group, insertion.batch_size(group), strict=False):
+            unique = {draft.asyncoperationid: draft for draft in batch}
+            async with gate:
+                results = await insertion.insert_many(self.store, list(unique.values()))
+                await self._hint_all([each.stored for each in results if each.new], tickets=tickets)
+            stored += (each.stored for each in results)
+        return stored
 
     # Run --------------------------------------------------------------------------------------------------------------
 
     async def run(self, message: str) -> None:
         """Run what a hint names. Raises ValueError when the message is no hint; storage errors pass through."""
-        ticket = hints.read_ticket(message)
-        if len(ticket.places) == 1:
-            await self.run_one(ticket.places[0], ticket.copy)
+        tickets = hints.read_tickets(message)
+        if len(tickets) == 1:
+            await self.run_one(tickets[0].place, tickets[0].copy)
             return
-        known = await self.store.read_places(ticket.places)
-        results = await asyncio.gather(
-            *(self.run_one(place, stored) for place, stored in known.items() if stored is not None),
-            return_exceptions=True,
-        )
+        known: dict[Place, Stored | None] = {each.place: each.copy for each in tickets}
+        unknown = [each.place for each in tickets if each.copy is None]
+        if unknown:
+            known |= await self.store.read_places(unknown)
+        work = [(place, stored) for place, stored in known.items() if stored is not None]
+        results = await asyncio.gather(*(self.run_one(place, stored) for place, stored in work), return_exceptions=True)
         errors = [result for result in results if isinstance(result, Exception)]
         if errors:
             raise ExceptionGroup(f"{len(errors)} of {len(results)} operations could not be run", errors)
@@ -197,13 +215,11 @@ class Engine:
             return
         now = self.clock.now()
         if operation.statecode is StateCode.READY:
-            await self.hints.send(hints.family_of(operation), [self.store.place(operation)], now=now, copy=stored)
+            await self.hints.send(hints.family_of(operation), [self._ticket(stored)], now=now)
         elif operation.statecode is StateCode.SUSPENDED and operation.postponeuntil is not None:
             due = operation.postponeuntil
             if due - now <= self.options.agenda.horizon:
-                await self.hints.send(
-                    hints.family_of(operation), [self.store.place(operation)], now=now, due=due, copy=stored
-                )
+                await self.hints.send(hints.family_of(operation), [self._ticket(stored)], now=now, due=due)
 
     async def start_service(self, families: Iterable[Family] = Family) -> int:
         """Let families run again and send hints for all that waits in them; return how many operations that is."""
@@ -262,7 +278,7 @@ class Engine:
         except asyncio.CancelledError:
             # The host is leaving: give the operation back, so that another host need not wait for the lease to end.
             handler.cancel()
-            async with asyncio.timeout(_RELEASE_TIME.total_seconds()):
+            async with asyncio.timeout(RELEASE_TIME.total_seconds()):
                 await asyncio.wait({handler})
                 heart.cancel()
                 await self._conclude(
@@ -333,8 +349,10 @@ class Engine:
             return True
         return False
 
-    async def _hint_all(self, stored: Sequence[Stored], *, due: datetime | None = None) -> None:
-        """Send hints for operations, several to a message where they may run; none is seen before *due*."""
+    async def _hint_all(
+        self, stored: Sequence[Stored], *, due: datetime | None = None, tickets: int | None = None
+    ) -> None:
+        """Send hints for operations, *tickets* to a message where they may run; none is seen before *due*."""
         now = self.clock.now()
         ready: dict[Family, list[Stored]] = {}
         for each in stored:
@@ -343,10 +361,11 @@ class Engine:
             else:
                 await self.hint(each)
         for family, several in ready.items():
-            size = min(math.ceil(len(several) / _SPREAD), hints.MAX_TICKETS)
-            for group in batched(several, size, strict=False):
-                places = [self.store.place(each.operation) for each in group]
-                await self.hints.send(family, places, now=now, due=due, copy=group[0] if size == 1 else None)
+            for group in batched(several, tickets or _tickets_a_hint(len(several)), strict=False):
+                await self.hints.send(family, [self._ticket(each) for each in group], now=now, due=due)
+
+    def _ticket(self, stored: Stored) -> Ticket:
+        return hints.ticket(self.store.place(stored.operation), stored)
 
     def _too_deep(self, record: AsyncOperation) -> AsyncOperation:
         message = (
@@ -367,6 +386,11 @@ class Engine:
 
     def _lease(self, registration: Registration | None) -> timedelta:
         return self.options.lease or (registration.lease if registration else _DEFAULT_LEASE)
+
+
+def _tickets_a_hint(operations: int) -> int:
+    """Return how many of so many operations, submitted together, one hint names."""
+    return min(max(math.ceil(operations / _SPREAD), 1), hints.MAX_TICKETS)
 
 
 async def _call(registration: Registration, attempt: Attempt) -> object:

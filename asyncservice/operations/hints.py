@@ -1,7 +1,7 @@
 """Hints: queue messages that say "look at these operations", one queue a family.
 
-Losing one costs time and nothing else. A hint for one operation carries a copy of its record where that is short, so
-that the host need not read before it claims: the claim applies to the version that was copied, or not at all.
+Losing one costs time and nothing else. A hint carries a copy of each record that is short, so that the host need not
+read before it claims: the claim applies to the version that was copied, or not at all.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from asyncservice.operations import codec
 from asyncservice.operations.ids import Place
@@ -23,8 +23,9 @@ from asyncservice.storage.queues import MAX_HIDDEN, Queue
 INBOX: Final = "async-operations"
 #: Operations that one message names at most: what a host takes at a time, and what is taken again when it dies.
 MAX_TICKETS: Final = 32
-#: Characters that the copy of a record in a message may have.
+#: Bytes that the copy of one record in a message may have, and those of all: a message holds 64 KiB.
 MAX_COPY: Final = 8_000
+MAX_COPIES: Final = 48_000
 
 
 def family_of(operation: AsyncOperation) -> Family:
@@ -34,41 +35,46 @@ def family_of(operation: AsyncOperation) -> Family:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What one message names."""
+    """One operation that a message names."""
 
-    places: Sequence[Place]
-    #: The record of the only place, as it was when the message was sent. Nothing but a saved read: a claim made from it
-    #: applies to that version only.
+    place: Place
+    #: Its record as it was when the message was sent. Nothing but a saved read: a claim made from it applies to that
+    #: version only.
     copy: Stored | None = None
 
 
-def write_ticket(places: Iterable[Place], copy: Stored | None = None) -> str:
-    """Return the message that names the records at *places*, with a copy of the only one where that is short."""
-    ticket: dict[str, object] = {"operations": [[place.partition, place.key] for place in places]}
-    if copy is not None and copy.etag and not copy.spilled:
-        record = codec.to_json(copy.operation)
-        if len(record) <= MAX_COPY:
-            ticket |= {"etag": copy.etag, "record": record}
-    return json.dumps(ticket, separators=(",", ":"), ensure_ascii=False)
+def ticket(place: Place, stored: Stored) -> Ticket:
+    """Return the ticket of an operation, with a copy of its record where that may go with it."""
+    return Ticket(place, stored if stored.etag and not stored.spilled else None)
 
 
-def read_ticket(text: str) -> Ticket:
-    """Return what a message names. Raises ValueError when it is no ticket."""
+def write_tickets(tickets: Iterable[Ticket]) -> str:
+    """Return the message that names operations; it carries copies of their records as far as there is room."""
+    room = MAX_COPIES
+    entries = []
+    for each in tickets:
+        entry = json.dumps([each.place.partition, each.place.key, each.copy.etag if each.copy else ""])
+        if each.copy is not None:
+            record = codec.to_json(each.copy.operation)
+            size = len(record.encode()) + 4 * sum(map(record.count, "&<>"))  # The queue's own envelope is XML.
+            if size <= min(MAX_COPY, room):
+                room -= size
+                entry = f"{entry[:-1]},{record}]"
+        entries.append(entry)
+    return f'{{"operations":[{",".join(entries)}]}}'
+
+
+def read_tickets(text: str) -> Sequence[Ticket]:
+    """Return what a message names. Raises ValueError when it is no message of the service."""
     try:
-        ticket = json.loads(text)
-        places = [Place(str(partition), str(key)) for partition, key in ticket["operations"]]
-        record = ticket.get("record")
-        return Ticket(places, None if record is None else Stored(codec.from_json(record), ticket["etag"]))
+        return [_ticket(*entry) for entry in json.loads(text)["operations"]]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{text[:200]!r} is no ticket of the service.") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _Errand:
-    """What one caller wants to have said."""
-
-    places: Sequence[Place]
-    copy: Stored | None
+def _ticket(partition: str, key: str, etag: str = "", record: Mapping[str, Any] | None = None) -> Ticket:
+    place = Place(str(partition), str(key))
+    return Ticket(place, None if record is None else Stored(codec.from_json(record), etag))
 
 
 class Hints:
@@ -79,7 +85,7 @@ class Hints:
 
     def __init__(self, storage: Storage, *, linger: float | None = LINGER) -> None:
         self._queues: Mapping[Family, Queue] = {family: storage.queue(family.queue_name) for family in Family}
-        self._lanes: Mapping[Family, Company[_Errand, None]] = {
+        self._lanes: Mapping[Family, Company[Sequence[Ticket], None]] = {
             family: Company(partial(_Message, queue), linger=linger) for family, queue in self._queues.items()
         }
         self._inbox = storage.queue(INBOX)
@@ -90,23 +96,14 @@ class Hints:
             await queue.create()
 
     async def send(
-        self,
-        family: Family,
-        places: Sequence[Place],
-        *,
-        now: datetime,
-        due: datetime | None = None,
-        copy: Stored | None = None,
+        self, family: Family, tickets: Sequence[Ticket], *, now: datetime, due: datetime | None = None
     ) -> None:
-        """Tell the hosts to look at the operations at *places*, when they are due (seven days ahead at most).
-
-        *copy* is the record of the only place, where it is at hand: it saves the host that takes the message a read.
-        """
+        """Tell the hosts to look at operations, when they are due (seven days ahead at most)."""
         if due is None:
-            await self._lanes[family].join(_Errand(places, copy))
+            await self._lanes[family].join(tickets)
         else:
             hidden = min(max(due - now, timedelta(0)), MAX_HIDDEN)
-            await self._queues[family].send(write_ticket(places, copy), hidden_for=hidden)
+            await self._queues[family].send(write_tickets(tickets), hidden_for=hidden)
 
     async def oldest(self, family: Family) -> datetime | None:
         """Return when the oldest visible hint of a family was sent, or None when none waits."""
@@ -119,12 +116,12 @@ class _Message:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._members: list[Member[_Errand, None]] = []
+        self._members: list[Member[Sequence[Ticket], None]] = []
         self._count = 0
 
-    def takes(self, member: Member[_Errand, None]) -> bool:
+    def takes(self, member: Member[Sequence[Ticket], None]) -> bool:
         """Take *member* in, or say that it must wait for the next."""
-        count = len(member.item.places)
+        count = len(member.item)
         if self._members and self._count + count > MAX_TICKETS:
             return False
         self._members.append(member)
@@ -133,10 +130,8 @@ class _Message:
 
     async def send(self) -> None:
         """Send the message and answer every member."""
-        errands = [member.item for member in self._members]
-        copy = errands[0].copy if len(errands) == 1 else None
         try:
-            await self._queue.send(write_ticket((place for each in errands for place in each.places), copy))
+            await self._queue.send(write_tickets(ticket for each in self._members for ticket in each.item))
         except BaseException as error:  # noqa: BLE001 - it is not swallowed: everybody who waits gets it
             for member in self._members:
                 member.fail(error)

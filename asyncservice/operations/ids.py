@@ -18,9 +18,10 @@ from zlib import crc32
 from asyncservice.storage.tables import Row, Value
 
 _VERSION_7: Final = 7
+_ID_LENGTH: Final = 32
 _MILLISECONDS: Final = 0xFFFF_FFFF_FFFF
 #: First characters of row keys, one for each kind of row, so that each kind is a contiguous range.
-AGENDA, CHILD, EVENT, HISTORY, ALIAS, RECORD = "a", "c", "e", "h", "i", "o"
+AGENDA, CHILD, REMOVAL, EVENT, HISTORY, ALIAS, RECORD = "a", "c", "d", "e", "h", "i", "o"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,19 @@ class Place:
         return self.key[1:]
 
 
-def new_id(now: datetime, random_bits: Callable[[int], int], *, shard: int | None = None) -> UUID:
-    """Return a UUID of version 7 for *now*; its last byte is *shard* where one is given, so that a batch shares it."""
+def new_id(
+    now: datetime, random_bits: Callable[[int], int], *, shard: int | None = None, order: int | None = None
+) -> UUID:
+    """Return a UUID of version 7 for *now*; its last byte is *shard* where one is given, so that a batch shares it.
+
+    *order*, below 4,096, says where it comes among ids of the same millisecond.
+    """
     milliseconds = round(now.timestamp() * 1000) & _MILLISECONDS
     low = random_bits(62)
     if shard is not None:
         low = (low & ~0xFF) | shard
-    return UUID(int=milliseconds << 80 | _VERSION_7 << 76 | random_bits(12) << 64 | 0b10 << 62 | low)
+    high = random_bits(12) if order is None else order
+    return UUID(int=milliseconds << 80 | _VERSION_7 << 76 | high << 64 | 0b10 << 62 | low)
 
 
 def derived_id(now: datetime, text: str, *, shard: int | None = None) -> UUID:
@@ -175,6 +182,27 @@ def agenda_moment(key: str) -> datetime:
 def agenda_record_key(key: str) -> str:
     """Return the key of the record that an agenda row names."""
     return RECORD + key[17:]
+
+
+def removal_key(completedon: datetime, place: Place) -> str:
+    """Return the key of the row that asks for the removal of a record that was completed at that moment."""
+    return f"{removal_until(completedon)}-{place.tail}"
+
+
+def removal_until(moment: datetime) -> str:
+    """Return the key before which every such row is of a record that was completed before *moment*."""
+    return f"{REMOVAL}{int(moment.timestamp() * 1000):015d}"
+
+
+def removal_record_key(key: str) -> str:
+    """Return the key of the record whose removal a row asks for."""
+    return RECORD + key[17:]
+
+
+def alias_beside(record_key: str) -> str | None:
+    """Return the key of the alias in the same partition as a record, or None when its id carries its time."""
+    own_id = record_key[13:]
+    return ALIAS + own_id if len(own_id) == _ID_LENGTH else None
 
 
 def history_prefix(place: Place) -> str:

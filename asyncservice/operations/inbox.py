@@ -6,7 +6,9 @@ import json
 import logging
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
+from zlib import crc32
 
 from asyncservice.operations import creation, ids, insertion
 from asyncservice.operations.engine import Engine
@@ -17,6 +19,9 @@ from asyncservice.operations.submission import Submission, refused
 
 log = logging.getLogger(__name__)
 
+#: Partitions that the messages of one second are spread over.
+_PARTITIONS_A_SECOND: Final = 2
+
 
 async def accept(engine: Engine, body: bytes, *, message_id: str, inserted_on: datetime) -> Stored:
     """Turn one message into one operation; the same message, delivered twice, into the same one.
@@ -25,7 +30,10 @@ async def accept(engine: Engine, body: bytes, *, message_id: str, inserted_on: d
     errors pass through: the host then delivers the message again and, in the end, puts it on the poison queue.
     """
     # The message's own time and id make the operation's id, so that a second delivery makes no second operation.
-    derived = ids.derived_id(inserted_on, message_id)
+    # Messages that were sent about the same time share a few partitions, and so transactions.
+    shards = engine.store.shards
+    shard = round(inserted_on.timestamp()) * _PARTITIONS_A_SECOND + crc32(message_id.encode()) % _PARTITIONS_A_SECOND
+    derived = ids.derived_id(inserted_on, message_id, shard=shard % shards)
     text = decode(body)
     try:
         submission = Submission.read(text)
