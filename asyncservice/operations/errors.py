@@ -2,6 +2,7 @@
 
 AsyncServiceError          carries the error code that a Web API answer shows
 ├── OperationNotFound      no such operation
+├── MessageNotFound        no such poison message
 ├── InvalidOperation       the request to make one says something impossible
 ├── StateChangeRefused     the operation's state does not allow the action
 ├── ChangedMeanwhile       another process changed the operation first; read again, decide again
@@ -60,6 +61,16 @@ class OperationNotFound(AsyncServiceError):  # noqa: N818 - reads as the fact it
     def __init__(self, operation_id: UUID) -> None:
         super().__init__(f"asyncoperation With Id = {operation_id} Does Not Exist")
         self.operation_id = operation_id
+
+
+class MessageNotFound(AsyncServiceError):  # noqa: N818 - reads as the fact it states
+    """There is no such poison message, or it is not among those that can be seen."""
+
+    code = ErrorCode.OBJECT_DOES_NOT_EXIST
+
+    def __init__(self, queue: str, message_id: str, seen: int) -> None:
+        super().__init__(f"Queue {queue} has no poison message {message_id} among its oldest {seen}.")
+        self.queue, self.message_id = queue, message_id
 
 
 class InvalidOperation(AsyncServiceError):  # noqa: N818 - reads as the fact it states
