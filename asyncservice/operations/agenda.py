@@ -65,24 +65,29 @@ class _Fronts:
 async def sweep(engine: Engine) -> Mapping[Repair, int]:
     """Look at every agenda row that is due and repair what is wrong. Safe to run on several hosts at once.
 
-    Costs one request for each partition, and two or three for each row that is due. Does nothing while the whole
-    service is stopped.
+    Costs one request for each partition, and two or three for each row that is due. Repairs nothing while the whole
+    service is stopped, but for a stop that died half-way.
     """
     done: Counter[Repair] = Counter()
-    if (await engine.switch.look()).is_everything:
-        return done
+    stopped = await engine.switch.look()
     fronts = _Fronts(engine, {})
-    gate = asyncio.Semaphore(SHARDS_AT_ONCE)
+    at_once = asyncio.Semaphore(SHARDS_AT_ONCE)
+    unsettled = False
 
     async def sweep_shard(shard: int) -> None:
-        async with gate:
-            rows = [row async for row in engine.store.due(shard, engine.clock.now(), limit=ROWS_A_SHARD)]
-            for row in rows:
+        nonlocal unsettled
+        async with at_once:
+            gates, rows = await engine.store.look(shard, engine.clock.now(), limit=ROWS_A_SHARD)
+            unsettled |= gates != stopped.gates
+            for row in rows if not stopped.is_everything else ():
                 done[await _look_at(engine, row, fronts)] += 1
 
     async with asyncio.TaskGroup() as group:
         for shard in range(engine.store.shards):
             group.create_task(sweep_shard(shard))
+    if unsettled:
+        # Somebody stops or starts the service at this moment, or died while he did.
+        await engine.switch.settle()
     if done.total():
         log.info("Sweep: %s.", ", ".join(f"{count} {repair}" for repair, count in sorted(done.items())))
     return done

@@ -15,7 +15,17 @@ from datetime import datetime, timedelta
 from itertools import batched
 from uuid import UUID
 
-from asyncservice.operations import awaiting, children, creation, duedates, hints, insertion, lifecycle, outcomes
+from asyncservice.operations import (
+    awaiting,
+    children,
+    creation,
+    duedates,
+    hints,
+    insertion,
+    lifecycle,
+    outcomes,
+    switch,
+)
 from asyncservice.operations.attempt import Attempt, Stopped
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.control import Control
@@ -32,6 +42,7 @@ from asyncservice.operations.store import OperationStore
 from asyncservice.operations.switch import PATIENCE, Switch
 from asyncservice.storage.account import Storage
 from asyncservice.storage.company import LINGER
+from asyncservice.storage.errors import RowConflict
 from asyncservice.storage.tables import Comparison
 
 log = logging.getLogger(__name__)
@@ -83,7 +94,7 @@ class Engine:
         self.options = options or EngineOptions()
         self.store = OperationStore(storage, agenda=self.options.agenda, linger=self.options.linger)
         self.hints = Hints(storage, linger=self.options.linger)
-        self.switch = Switch(self.store.table, clock)
+        self.switch = Switch(self.store.table, clock, partitions=lambda: self.store.partitions)
         self.control = Control(self.store, now=self.now, follow_up=self.follow_up)
         self._rng = rng or random.SystemRandom()
         self._slots = asyncio.Semaphore(self.options.concurrency)
@@ -96,6 +107,7 @@ class Engine:
 
         async def prepare_all() -> None:
             await self.hints.open()
+            await self.switch.settle()
             if prepare is not None:
                 await prepare()
 
@@ -189,8 +201,8 @@ class Engine:
             control=self.control,
             hint_all=self._hint_all,
         )
-        if hints.family_of(stored.operation) in (await self.switch.look()).families:
-            # The claim outlasted a stop. Its handler has not begun, so nothing of it is executed.
+        if self._outlasted(stored) and hints.family_of(stored.operation) in (await self.switch.read()).families:
+            # The stop has returned meanwhile. The handler has not begun, so nothing of it is executed.
             await self._conclude(
                 attempt,
                 lambda record: lifecycle.interrupted(record, now=self.clock.now(), reason="the service was stopped"),
@@ -225,8 +237,6 @@ class Engine:
         """Let families run again and send hints for all that waits in them; return how many operations that is."""
         started = frozenset(families)
         await self.switch.start(started)
-        # A host may believe for a while yet that the service is stopped, and would drop a hint that it sees.
-        due = self.clock.now() + PATIENCE
         found = 0
         for shard in range(self.store.shards):
             ready = [Comparison("statecode", "eq", int(StateCode.READY))]
@@ -241,7 +251,7 @@ class Engine:
                 async for each in self.store.scan(shard, where=where)
                 if hints.family_of(each.operation) in started
             ]
-            await self._hint_all([each for each in reversed(waiting) if each.operation.blockedby is None], due=due)
+            await self._hint_all([each for each in reversed(waiting) if each.operation.blockedby is None])
             found += len(waiting)
         return found
 
@@ -254,21 +264,27 @@ class Engine:
             now = self.clock.now()
             if duedates.readiness(stored.operation, now) is not Readiness.CLAIMABLE:
                 return None
-            if hints.family_of(stored.operation) in (await self.switch.look()).families:
-                return None  # It stays Ready; the start of the service sends a new hint.
             stored = await self.store.load(stored)
             lease = self._lease(self.registry.get(stored.operation.operationtype))
             after = lifecycle.claimed(stored.operation, now=now, host=self.host, lease=lease)
             try:
-                taken = await self.store.replace(stored, after, now=now)
+                gate = switch.gate(hints.family_of(stored.operation))
+                taken = await self.store.replace(stored, after, now=now, also=[gate])
             except ChangedMeanwhile:
                 continue
+            except RowConflict:
+                return None  # The family is stopped. It stays Ready; the start of the service sends a new hint.
             if not after.is_locked:  # It was parked, paused or cancelled on the way.
                 await self.follow_up(taken)
                 return None
             if duedates.has_expired(taken.operation, self.clock.now()):
                 return None  # The claim took longer than the lease: others may take it back any moment.
             return taken
+
+    def _outlasted(self, claimed: Stored) -> bool:
+        """Whether the claim took so long that a stop may have returned since it was made."""
+        began = claimed.operation.claimedon
+        return began is None or self.clock.now() - began >= PATIENCE
 
     async def _perform(self, attempt: Attempt, registration: Registration) -> None:
         handler = asyncio.ensure_future(_call(registration, attempt))
@@ -349,10 +365,8 @@ class Engine:
             return True
         return False
 
-    async def _hint_all(
-        self, stored: Sequence[Stored], *, due: datetime | None = None, tickets: int | None = None
-    ) -> None:
-        """Send hints for operations, *tickets* to a message where they may run; none is seen before *due*."""
+    async def _hint_all(self, stored: Sequence[Stored], *, tickets: int | None = None) -> None:
+        """Send hints for operations, *tickets* to a message where they may run."""
         now = self.clock.now()
         ready: dict[Family, list[Stored]] = {}
         for each in stored:
@@ -362,7 +376,7 @@ class Engine:
                 await self.hint(each)
         for family, several in ready.items():
             for group in batched(several, tickets or _tickets_a_hint(len(several)), strict=False):
-                await self.hints.send(family, [self._ticket(each) for each in group], now=now, due=due)
+                await self.hints.send(family, [self._ticket(each) for each in group], now=now)
 
     def _ticket(self, stored: Stored) -> Ticket:
         return hints.ticket(self.store.place(stored.operation), stored)

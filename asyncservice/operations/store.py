@@ -18,8 +18,10 @@ from asyncservice.operations.duedates import AgendaPolicy
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
+from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import StatusCode
+from asyncservice.operations.switch import GATE
 from asyncservice.operations.tokens import Tokens
 from asyncservice.storage.account import Storage
 from asyncservice.storage.company import LINGER
@@ -42,9 +44,9 @@ TABLE: Final = "AsyncOperations"
 PAYLOADS: Final = "async-operation-payloads"
 DEFAULT_SHARDS: Final = 16
 #: Counts what a release needs in the storage; raised when it needs another table, queue or container.
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: A write that was certainly not applied is made again this often before its caller hears of it.
-_TRIES: Final = 10
+TRIES: Final = 10
 _LAYOUT: Final = ("layout", "layout")
 
 
@@ -74,26 +76,31 @@ class OperationStore:
             raise RuntimeError("The store is used before it was opened.")
         return self._shards
 
+    @property
+    def partitions(self) -> Sequence[str]:
+        """The keys of those partitions."""
+        return [ids.partition_name(shard) for shard in range(self.shards)]
+
     async def open(self, *, shards: int = DEFAULT_SHARDS, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
         """Read the layout: one request. At the very first start, make what is missing and decide it.
 
         *shards* counts then only; *prepare* makes whatever else the service needs, then and after an upgrade to a
-        release that needs more. The layout is written last, so a start that died half-way is simply repeated. Safe
-        to call from many processes at once.
+        release that needs more. The layout's format is written last, so a start that died half-way is simply
+        repeated. Safe to call from many processes at once.
         """
         layout = await self._layout()
         if layout is None or layout["format"] < FORMAT:
             await self.table.create()
             await self.payloads.create()
-            if prepare is not None:
-                await prepare()
             if layout is None:
                 with suppress(RowConflict):  # Another process was faster; what it decided is read below.
-                    await self.table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], {"shards": shards, "format": FORMAT})])
-            else:
-                await self.table.commit(_LAYOUT[0], [Put(_LAYOUT[1], layout | {"format": FORMAT})])
-            layout = await self._layout()
-        self._shards = shards if layout is None else layout["shards"]
+                    await self.table.commit(_LAYOUT[0], [Insert(_LAYOUT[1], {"shards": shards, "format": 0})])
+                layout = await self._layout() or {"shards": shards}
+            self._shards = layout["shards"]
+            if prepare is not None:
+                await prepare()
+            await self.table.commit(_LAYOUT[0], [Put(_LAYOUT[1], layout | {"format": FORMAT})])
+        self._shards = layout["shards"]
 
     async def _layout(self) -> dict[str, int] | None:
         """Return what was decided at the very first start, or None before it."""
@@ -160,12 +167,13 @@ class OperationStore:
         it again when it is reopened; the one that may run next is among those returned as `released`. A child's row
         under its parent changes with it, and a cancelled parent leaves the operation that cancels its children.
         *look_again* is when the sweep, having just looked, wants to look next; without it the agenda's rules say.
-        *also* are writes of the caller's own. Raises ChangedMeanwhile when somebody else wrote first. A write whose
+        *also* are writes of the caller's own; RowConflict is raised when one of them is refused. Raises
+        ChangedMeanwhile when somebody else wrote first. A write whose
         answer was lost is recognised.
         """
         place = self.place(after)
         cut = False
-        for tries_left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(TRIES)):
             line = await self._line_changes(before.operation, after, place, now)
             kin = await self._kin_changes(before.operation, line.operation, place, now)
             change = await self.prepare(before, kin.operation, now=now, look_again=look_again)
@@ -174,6 +182,8 @@ class OperationStore:
                 writes = [*change.writes, *line.writes, *kin.writes, *also]
                 etags = await self.table.commit(place.partition, writes)
             except (RowConflict, StorageUnavailable) as error:
+                if isinstance(error, RowConflict) and any(write.key == error.key for write in also):
+                    raise
                 row = await self.table.read(place.partition, place.key)
                 if row is not None and row.values.get(codec.WRITE_ID) == change.write_id:
                     return replace(change.stored, etag=row.etag, released=released)
@@ -213,6 +223,10 @@ class OperationStore:
             after = replace(after, history=kept, archivedhistory=number + 1)
         spilled = await self.spill(after, before.spilled)
         after = replace(after, haspayloads=after.haspayloads or bool(spilled))
+        if after.removes_itself and after.completedon is not None and not before.operation.is_completed:
+            # Says whether the record can go without a look at it.
+            apart = after.has_belongings or place.partition != ids.partition_of(after.asyncoperationid, self.shards)
+            writes.append(Put(ids.removal_key(after.completedon, place), {"apart": True} if apart else {}))
         write_id = token_hex(8)
         values = codec.to_row(after, spilled=spilled) | {codec.WRITE_ID: write_id}
         return Change(
@@ -297,13 +311,18 @@ class OperationStore:
             texts[column] = None if content is None else content.decode()
         return replace(stored, operation=replace(stored.operation, **texts))
 
-    async def due(self, shard: int, now: datetime, *, limit: int | None = None) -> AsyncIterator[AgendaRow]:
-        """Yield the agenda rows of a partition that are due, the oldest first."""
+    async def look(self, shard: int, now: datetime, *, limit: int) -> tuple[frozenset[str], list[AgendaRow]]:
+        """Return the keys of a partition's gates, and its agenda rows that are due, the oldest first. One request."""
         partition = ids.partition_name(shard)
-        rows = self.table.scan(partition, start=ids.AGENDA, end=ids.agenda_until(now), select=(), limit=limit)
+        gates, due = [], []
+        rows = self.table.scan(partition, start=GATE, end=ids.agenda_until(now), select=(), limit=limit + len(Family))
         async for row in rows:
-            place = Place(partition, ids.agenda_record_key(row.key))
-            yield AgendaRow(place, row.key, ids.agenda_moment(row.key))
+            if row.key.startswith(GATE):
+                gates.append(row.key)
+            else:
+                place = Place(partition, ids.agenda_record_key(row.key))
+                due.append(AgendaRow(place, row.key, ids.agenda_moment(row.key)))
+        return frozenset(gates), due
 
     async def scan(
         self,

@@ -1,6 +1,7 @@
 """Stopping and starting the service, and messages that the host moved aside."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, cast
@@ -14,7 +15,9 @@ from asyncservice.operations.operationtypes import Family, OperationType
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.switch import PATIENCE, Switch
 from asyncservice.storage.account import Storage
+from asyncservice.storage.memory import MemoryStorage
 from asyncservice.storage.tables import Table
+from tests.faults import Died, Fault, FaultyStorage
 from tests.operations.world import World
 from tests.support import VirtualClock
 
@@ -152,9 +155,10 @@ async def test_an_answer_that_took_long_is_as_old_as_its_question(storage: Stora
     async def takes_most_of_the_patience() -> None:
         clock.jump(PATIENCE * 0.75)
 
-    switch = Switch(cast("Table", Slow(other.engine.store.table, "read", takes_most_of_the_patience)), clock)
+    slow = cast("Table", Slow(other.engine.store.table, "read", takes_most_of_the_patience))
+    switch = Switch(slow, clock, partitions=lambda: other.engine.store.partitions)
     assert not (await switch.look()).families
-    await other.engine.switch._write(frozenset(Family))
+    await other.engine.switch._set(lambda _: frozenset(Family))
     clock.jump(PATIENCE * 0.5)
     assert (await switch.look()).is_everything, "the stop would have returned three quarters of its patience ago"
 
@@ -203,18 +207,80 @@ async def test_what_falls_due_while_its_family_is_stopped_runs_after_the_start(w
     assert (await world.get(operation_id)).statuscode is StatusCode.SUCCEEDED
 
 
-async def test_a_host_that_still_believes_in_the_stop_drops_no_hint(storage: Storage, clock: VirtualClock) -> None:
+async def test_a_host_that_has_not_looked_again_works_at_once_after_a_start(
+    storage: Storage, clock: VirtualClock
+) -> None:
     other = await World(storage, clock, host="other").open()
     world = await World(storage, clock).open()
     runs = counting(world)
     await other.engine.switch.stop()
     await world.submit(name="first")
     await world.run_everything()
+    assert (await world.engine.switch.look()).is_everything
     await other.engine.start_service()
     await world.run_everything()
-    assert runs == [], "this host has not looked again yet"
-    await run_until(world, lambda: bool(runs))
     assert runs == ["first"]
+
+
+async def test_a_host_that_has_not_looked_again_claims_nothing_after_a_stop(
+    storage: Storage, clock: VirtualClock
+) -> None:
+    other = await World(storage, clock, host="other").open()
+    world = await World(storage, clock).open()
+    runs = counting(world)
+    for name in ("one", "two", "three"):
+        await world.submit(name=name)
+    assert not (await world.engine.switch.look()).families
+    await other.engine.switch._set(lambda _: frozenset(Family))
+    await world.run_everything()
+    assert runs == []
+    assert not world.engine.switch.seen.families, "it has not looked, and need not"
+
+
+async def gates_of(world: World) -> set[frozenset[str]]:
+    looks = [await world.engine.store.look(shard, world.clock.now(), limit=1) for shard in range(4)]
+    return {gates for gates, _ in looks}
+
+
+@pytest.mark.parametrize("families", [tuple(Family), (Family.EMAIL,)], ids=["everything", "one family"])
+@pytest.mark.parametrize("begin", ["stop", "start"])
+async def test_whoever_stops_or_starts_may_die_at_any_call_and_the_sweep_ends_what_he_began(
+    begin: str, families: tuple[Family, ...], clock: VirtualClock
+) -> None:
+    deaths, survived = 0, False
+    for number in itertools.count(1):
+        for fault in (Fault.DIES_BEFORE, Fault.DIES_AFTER):
+            account = MemoryStorage(clock.now)
+            world = await World(account, clock).open()
+            if begin == "start":
+                await world.engine.switch.stop(families)
+            faulty = FaultyStorage(account, number=number, fault=fault)
+            dies = await World(faulty, clock, host="dies").open_quietly()
+            try:
+                await (dies.engine.switch.stop(families) if begin == "stop" else dies.engine.switch.start(families))
+            except Died:
+                deaths += 1
+            clock.jump(timedelta(minutes=1))
+            await world.sweep()
+            await world.sweep()
+            assert await gates_of(world) == {(await world.engine.switch.read()).gates}
+            survived = len(faulty.calls) < number
+        if survived:
+            break
+    assert deaths > 10
+
+
+async def test_a_stop_and_a_start_at_the_same_time_leave_the_gates_as_the_row_says(
+    storage: Storage, clock: VirtualClock
+) -> None:
+    worlds = [await World(storage, clock, host=str(number)).open() for number in range(3)]
+    for _ in range(5):
+        await asyncio.gather(
+            worlds[0].engine.switch.stop(),
+            worlds[1].engine.switch.start(),
+            worlds[2].engine.switch.stop([Family.EMAIL]),
+        )
+        assert await gates_of(worlds[0]) == {(await worlds[0].engine.switch.read()).gates}
 
 
 async def test_poison_messages_are_listed_with_a_reason_and_redriven(storage: Storage, world: World) -> None:
