@@ -5,7 +5,7 @@ import logging
 
 import azure.functions as func
 
-from asyncservice.operations import agenda, inbox, retention
+from asyncservice.operations import agenda, autodelete, inbox, retention
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family
 from asyncservice.service import Runtime
@@ -57,6 +57,15 @@ async def purge(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding
     """Remove completed operations that are past their time."""
     service = await runtime.service()
     await retention.purge(service.engine, runtime.settings.retention(), budget=runtime.settings.retention_budget)
+
+
+@app.function_name("autodelete")
+@app.timer_trigger(arg_name="timer", schedule=runtime.settings.autodelete_schedule)
+async def remove_succeeded(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding names it
+    """Remove operations that were to be removed when they had succeeded."""
+    service = await runtime.service()
+    settings = runtime.settings
+    await autodelete.remove(service.engine, kept=settings.autodelete_delay, budget=settings.retention_budget)
 
 
 @app.function_name("health")

@@ -88,6 +88,7 @@ async def _serve(port: int, connection_string: str, settings: dict[str, str]) ->
 @click.option(
     "--id", "asyncoperationid", type=click.UUID, help="The operation's id; the same id twice is one operation."
 )
+@click.option("--auto-delete", "asyncautodelete", is_flag=True, help="Remove it an hour after it has succeeded.")
 @click.option("--watch", "follow", is_flag=True, help="Stay and show its progress until it is completed.")
 @click.pass_obj
 def submit(choice: Choice, /, operationtype: str, data: dict[str, Any] | None, *, follow: bool, **members: Any) -> None:  # noqa: ANN401

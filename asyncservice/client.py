@@ -90,7 +90,8 @@ class AsyncServiceClient:
         """Have one operation done. When this returns it is kept and will be run; two storage requests.
 
         *members* are the other members of the message contract: name, asyncoperationid, postponeuntil,
-        dependencytoken, recurrencepattern, recurrencestarttime, correlationid, primaryentitytype, regardingobjectid.
+        dependencytoken, recurrencepattern, recurrencestarttime, asyncautodelete, correlationid, primaryentitytype,
+        regardingobjectid.
         Raises InvalidOperation with a sentence that says what to change. Submitting an id again changes nothing
         and returns the operation of that id.
         """
@@ -154,6 +155,9 @@ class AsyncServiceClient:
         seen: Callable[[AsyncOperation], object] | None = None,
     ) -> AsyncOperation:
         """Return the operation when it is Completed, whatever its status. Raises TimeoutError after *timeout*.
+
+        One with asyncautodelete can be waited for as any other, since it stands for an hour after it has succeeded.
+        Whoever asks later is told OperationNotFound, as for any operation that was removed.
 
         *seen* is called with every look at it, to show progress.
         """

@@ -4,17 +4,27 @@ import os
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from asyncservice.operations import autodelete
 from asyncservice.operations.duedates import AgendaPolicy
 from asyncservice.operations.engine import EngineOptions
-from asyncservice.operations.retention import Retention
+from asyncservice.operations.retention import Retention, rules
 from asyncservice.operations.states import StatusCode
 from asyncservice.storage.azure import AzureStorage
 
 #: The name of the setting, or the stem of the settings, that say which storage account is used.
 STORAGE_SETTING = "AzureWebJobsStorage"
+
+
+def _readable(text: str | None) -> str | None:
+    """Refuse rules that cannot be read, saying which setting they are of."""
+    try:
+        rules(text or "")
+    except ValueError as error:
+        raise ValueError(f"ASYNCSERVICE_PERSISTENCE_DAYS_BY_TYPE: {error}") from error
+    return text
 
 
 class Settings(BaseSettings):
@@ -35,6 +45,12 @@ class Settings(BaseSettings):
     retention_budget: Annotated[timedelta, Field(description="How long one removal may take; the next goes on.")] = (
         timedelta(minutes=5)
     )
+    autodelete_schedule: Annotated[
+        str, Field(description="When succeeded operations with asyncautodelete are removed.")
+    ] = "0 */10 * * * *"
+    autodelete_delay: Annotated[
+        timedelta, Field(ge=timedelta(0), description="How long those stand after they have succeeded.")
+    ] = autodelete.KEPT
     succeeded_persistence_days: Annotated[
         int, Field(ge=0, description="Days a Succeeded operation is kept (SucceededSystemJobPersistenceInDays).")
     ] = 30
@@ -44,6 +60,11 @@ class Settings(BaseSettings):
     canceled_persistence_days: Annotated[
         int, Field(ge=0, description="Days a Canceled operation is kept (CanceledSystemJobPersistenceInDays).")
     ] = 60
+    persistence_days_by_type: Annotated[
+        str | None,
+        AfterValidator(_readable),
+        Field(description="Other days for single types, as in `BulkDelete=7, Workflow.Failed=180, 54=forever`."),
+    ] = None
     shards: Annotated[
         int,
         Field(ge=1, le=256, description="Partitions of the table; counts at the very first start only."),
@@ -83,7 +104,8 @@ class Settings(BaseSettings):
                 StatusCode.SUCCEEDED: timedelta(days=self.succeeded_persistence_days),
                 StatusCode.FAILED: timedelta(days=self.failed_persistence_days),
                 StatusCode.CANCELED: timedelta(days=self.canceled_persistence_days),
-            }
+            },
+            rules(self.persistence_days_by_type or ""),
         )
 
 

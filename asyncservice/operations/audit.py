@@ -26,7 +26,7 @@ _LOOKS: Final = 10
 #: Leftovers that are looked at once more at the end, when what was being written meanwhile has been written.
 _SUSPECTS: Final = 10_000
 #: The first characters of row keys, in order: together they bound ranges that cover a partition.
-_KINDS: Final = (ids.AGENDA, ids.CHILD, ids.EVENT, ids.HISTORY, ids.ALIAS, ids.RECORD, tokens.PREFIX)
+_KINDS: Final = (ids.AGENDA, ids.CHILD, ids.REMOVAL, ids.EVENT, ids.HISTORY, ids.ALIAS, ids.RECORD, tokens.PREFIX)
 #: So long is the key of a token's head row; a member's goes on with its number.
 _HEAD_LENGTH: Final = len(tokens.head_key(""))
 
@@ -210,6 +210,9 @@ class Audit:
         match row.key[:1]:
             case ids.AGENDA:
                 return await self._of_agenda_row(row)
+            case ids.REMOVAL:
+                owner = Place(row.partition, ids.removal_record_key(row.key))
+                return await self._owned(row, owner, "a row that asks for a removal", _asked_for_removal)
             case ids.HISTORY:
                 return await self._owned(row, _owner(row), "a row of archived history", _names_history)
             case ids.EVENT:
@@ -379,6 +382,13 @@ def _agenda_key(fence: Row) -> str:
 def _names_agenda_row(record: Record, row: Row) -> bool:
     moment = record.operation.agendaon
     return moment is not None and ids.agenda_key(moment, record.place) == row.key
+
+
+def _asked_for_removal(record: Record, row: Row) -> bool:
+    operation = record.operation
+    if not operation.removes_itself or operation.completedon is None:
+        return False
+    return ids.removal_key(operation.completedon, record.place) == row.key
 
 
 def _names_history(record: Record, row: Row) -> bool:

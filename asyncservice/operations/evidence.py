@@ -104,6 +104,10 @@ async def _of_other_rows(store: OperationStore, record: Record, now: datetime) -
                 yield wrong
         elif operation.tokennumber is not None or operation.blockedby is not None:
             yield "it has a place in a token's line and no token"
+    if operation.removes_itself and operation.completedon is not None:
+        asked = ids.removal_key(operation.completedon, place)
+        if await store.table.read(place.partition, asked) is None:
+            yield "it was to be removed when it had succeeded, and no row asks for that: it will stay"
     if ids.needs_alias(operation.asyncoperationid, place, store.shards):
         home = ids.partition_of(operation.asyncoperationid, store.shards)
         alias = await store.table.read(home, ids.alias_key(operation.asyncoperationid))

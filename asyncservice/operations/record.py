@@ -125,6 +125,8 @@ class AsyncOperation:
     history: tuple[HistoryEntry, ...] = ()
     #: Whether a text of it ever outgrew its row, so that blobs may have to go with it.
     haspayloads: bool = False
+    #: Whether it is to be removed soon after it has succeeded. In Dataverse, what caused the job says so.
+    asyncautodelete: bool = False
     #: Whether its removal has begun: nothing may be done with it any more.
     removing: bool = False
     #: Rows of its history that stand apart, because the record was full.
@@ -144,6 +146,16 @@ class AsyncOperation:
     def is_locked(self) -> bool:
         """Whether an attempt is under way, or was when its process died."""
         return self.statuscode in LOCKED
+
+    @property
+    def removes_itself(self) -> bool:
+        """Whether it has succeeded and was to be removed then."""
+        return self.asyncautodelete and self.statuscode is StatusCode.SUCCEEDED
+
+    @property
+    def has_belongings(self) -> bool:
+        """Whether blobs or rows of its own (children, events, history) stand apart from its record."""
+        return bool(self.haspayloads or self.childcount or self.events or self.archivedhistory)
 
     @property
     def type(self) -> OperationType | None:

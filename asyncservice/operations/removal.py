@@ -47,8 +47,7 @@ async def _without_what_hangs_on_it(store: OperationStore, stored: Stored, now: 
     """Remove what would be left without the record; return the record as it then is, or None when it is gone."""
     operation = stored.operation
     place = store.place(operation)
-    hangs = operation.haspayloads or operation.childcount or operation.events or operation.archivedhistory
-    if not hangs:
+    if not operation.has_belongings:
         return stored
     if not operation.removing:
         try:
@@ -98,9 +97,12 @@ def _rows_of(store: OperationStore, stored: Stored, now: datetime) -> list[Write
     """Return the writes that remove an operation, its record first."""
     operation = stored.operation
     place = store.place(operation)
+    asked: list[Write] = []
+    if operation.removes_itself and operation.completedon is not None:
+        asked.append(Delete(ids.removal_key(operation.completedon, place)))
     if reservation.is_elsewhere(store, operation):
-        return reservation.removal(place, stored, now=now)
-    writes: list[Write] = [Delete(place.key, stored.etag)]
+        return [*reservation.removal(place, stored, now=now), *asked]
+    writes: list[Write] = [Delete(place.key, stored.etag), *asked]
     if ids.needs_alias(operation.asyncoperationid, place, store.shards):
         writes.append(Delete(ids.alias_key(operation.asyncoperationid)))
     if operation.agendaon is not None:

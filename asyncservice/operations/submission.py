@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     ValidationError,
 )
@@ -84,6 +85,10 @@ class Submission(BaseModel):
     recurrencestarttime: Annotated[
         _Moment | None, Field(description="When the recurrence begins; now without it, or when the pattern says.")
     ] = None
+    asyncautodelete: Annotated[
+        StrictBool | None,
+        Field(description="Remove it an hour after it has succeeded; one that Failed or was Canceled stays."),
+    ] = None
     correlationid: Annotated[UUID | None, Field(description="Ties together what one action caused.")] = None
     primaryentitytype: Annotated[str | None, Field(max_length=128, description="The table it is mainly about.")] = None
     regardingobjectid: Annotated[UUID | None, Field(description="The record it is about.")] = None
@@ -133,6 +138,7 @@ class Submission(BaseModel):
             postponeuntil=until,
             dependencytoken=self.dependencytoken,
             recurrencepattern=self.recurrencepattern or None,
+            asyncautodelete=self.asyncautodelete is True,
             recurrencestarttime=rule.start if rule and rule.names_start else self._recurs_from(now),
             primaryentitytype=self.primaryentitytype,
             regardingobjectid=self.regardingobjectid,

@@ -66,6 +66,7 @@ EXPECTED = {
     "accept": a_queue_function("async-operations"),
     "sweep": a_timer("0 * * * * *"),
     "retention": a_timer("0 30 2 * * *"),
+    "autodelete": a_timer("0 */10 * * * *"),
     "health": [
         {
             "direction": "IN",

@@ -26,6 +26,7 @@ EXAMPLES: Final[Sequence[Mapping[str, Any]]] = (
         "postponeuntil": "2030-01-31T22:00:00Z",
         "dependencytoken": "nightly-import",
         "correlationid": "0e6b3a52-7c55-4f5e-8f5d-1b2a3c4d5e6f",
+        "asyncautodelete": True,
     },
     {
         "operationtype": "Bulk Delete",

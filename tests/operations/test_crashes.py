@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from asyncservice.operations import ids, inbox
+from asyncservice.operations import autodelete, ids, inbox
 from asyncservice.operations.audit import Audit
 from asyncservice.operations.engine import EngineOptions
 from asyncservice.operations.errors import StateChangeRefused
@@ -28,7 +28,7 @@ from asyncservice.operations.handling import (
 )
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.states import StatusCode
-from asyncservice.operations.store import TABLE, OperationStore
+from asyncservice.operations.store import PAYLOADS, TABLE, OperationStore
 from asyncservice.operations.submission import Submission
 from asyncservice.storage.errors import StorageUnavailable
 from asyncservice.storage.memory import MemoryStorage
@@ -44,6 +44,7 @@ PARENT, CHILD = OperationType.BULK_DELETE, OperationType.BULK_DELETE_SUBPROCESS
 PATIENT = OperationType.WORKFLOW
 #: The service's own pauses between tries at a write; the clock passes over them.
 PAUSES = timedelta(seconds=5)
+PLENTY = timedelta(hours=1)
 OURS = an_id(shard=1)
 OTHERS = UUID("9a7b0000-0000-4000-8000-0000000000a2")
 THEIRS = UUID("9a7b0000-0000-4000-8000-0000000000a1")
@@ -72,7 +73,9 @@ def handlers(world: World, ledger: Ledger) -> None:
     async def parent(context: OperationContext) -> Outcome:
         if context.checkpoint is None:
             due = context.now() + timedelta(days=200) if context.data.get("children") == "wait" else None
-            children = [Submission(operationtype=int(CHILD), postponeuntil=due) for _ in range(2)]
+            goes = context.data.get("children") == "go"
+            child = Submission(operationtype=int(CHILD), postponeuntil=due, asyncautodelete=goes)
+            children = [child, child]
             await context.start_children(children)
             return WaitingForChildren("started")
         ledger.append("parent")
@@ -194,6 +197,34 @@ async def recovered(world: World, _: Ledger) -> None:
     await world.pass_time(timedelta(minutes=2), step=timedelta(minutes=2))
 
 
+async def removed_when_it_succeeded(world: World, ledger: Ledger) -> None:
+    """Remove an operation with a caller's id and one with ours; a caller who was answered does not ask again."""
+    if "run" not in ledger:
+        await world.engine.submit(an_operation(OURS, data="{}", asyncautodelete=True))
+        await world.engine.submit(an_operation(THEIRS, data="{}", asyncautodelete=True))
+    await world.run_everything()
+    await autodelete.remove(world.engine, kept=timedelta(0), budget=PLENTY)
+
+
+async def removed_with_all_it_has(world: World, ledger: Ledger) -> None:
+    """Remove one that stands elsewhere because of its token, with a long text; the next of the token runs."""
+    if "run" not in ledger:
+        data = '{"do": "long", "text": "' + "x" * 40_000 + '"}'
+        for operation_id, text in ((THEIRS, data), (OURS, "{}")):
+            new = an_operation(operation_id, data=text, dependencytoken="invoice-7", asyncautodelete=True)
+            await world.engine.submit(new)
+    await world.run_everything()
+    await autodelete.remove(world.engine, kept=timedelta(0), budget=PLENTY)
+
+
+async def removed_with_its_family(world: World, ledger: Ledger) -> None:
+    """Remove a parent and its children, each by itself; the parent is woken as ever."""
+    if "parent" not in ledger:
+        await world.engine.submit(an_operation(OURS, type=PARENT, data='{"children": "go"}', asyncautodelete=True))
+    await world.run_everything()
+    await autodelete.remove(world.engine, kept=timedelta(0), budget=PLENTY)
+
+
 SCENARIOS: dict[Scenario, list[str]] = {
     one: ["run"],
     with_a_callers_id: ["run"],
@@ -210,7 +241,12 @@ SCENARIOS: dict[Scenario, list[str]] = {
     family: ["child", "child", "parent"],
     cancelled_family: [],
     event: ["approved by Ada"],
+    removed_when_it_succeeded: ["run", "run"],
+    removed_with_all_it_has: ["40000", "run"],
+    removed_with_its_family: ["child", "child", "parent"],
 }
+#: Scenarios in the end of which nothing may be left.
+REMOVED = {removed_when_it_succeeded, removed_with_all_it_has, removed_with_its_family}
 
 
 async def attempt(scenario: Scenario, account: MemoryStorage, clock: VirtualClock, faulty: FaultyStorage) -> Ledger:
@@ -234,14 +270,21 @@ async def attempt(scenario: Scenario, account: MemoryStorage, clock: VirtualCloc
         # The caller got no answer, so it asks again; what was accepted before must not be done twice over.
         await scenario(restarted, ledger)
     await restarted.pass_time(timedelta(minutes=12), step=timedelta(minutes=2))
+    await autodelete.remove(restarted.engine, kept=timedelta(0), budget=PLENTY)
     await restarted.pass_time(timedelta(days=9), step=timedelta(days=3))
     return ledger
 
 
-def check(account: MemoryStorage, expected: list[str], ledger: Ledger) -> None:
+def check(account: MemoryStorage, scenario: Scenario, ledger: Ledger) -> None:
+    expected = SCENARIOS[scenario]
     rows = account.table(TABLE).all_rows()
     records = [row for row in rows if row.key.startswith(ids.RECORD)]
-    assert records, "no operation vanishes"
+    if scenario in REMOVED:
+        left = [row.key for row in rows if row.partition != "layout" and not row.key.startswith("_")]
+        assert left == [], "nothing is left of what was to be removed"
+        assert list(account.blobs(PAYLOADS)._contents) == [], "its texts neither"
+    else:
+        assert records, "no operation vanishes"
     statuses = {row.values["statuscode"] for row in records if ids.is_record(row)}
     assert statuses <= {StatusCode.SUCCEEDED, StatusCode.CANCELED}
     assert [row.key for row in rows if row.key.startswith("t")] == [], "nobody stands in a token's line"
@@ -266,7 +309,7 @@ async def test_every_scenario_with_every_call_going_wrong(capsys: pytest.Capture
         counted = FaultyStorage(account)
         ledger = await attempt(scenario, account, clock, counted)
         assert sorted(ledger) == sorted(expected), scenario.__name__
-        check(account, expected, ledger)
+        check(account, scenario, ledger)
         await audit(account, clock)
         for number in range(1, len(counted.calls) + 1):
             for fault in Fault:
@@ -276,7 +319,7 @@ async def test_every_scenario_with_every_call_going_wrong(capsys: pytest.Capture
                 where = f"{scenario.__name__}, call {number} of {len(counted.calls)}, {fault.name}: "
                 try:
                     ledger = await attempt(scenario, account, clock, faulty)
-                    check(account, expected, ledger)
+                    check(account, scenario, ledger)
                     await audit(account, clock)
                 except AssertionError as error:
                     raise AssertionError(where + counted.calls[number - 1] + f" - {error}") from error

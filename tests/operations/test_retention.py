@@ -5,14 +5,16 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import ValidationError
 
 from asyncservice.operations import creation, ids, insertion, reservation, retention
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
-from asyncservice.operations.retention import Retention
+from asyncservice.operations.retention import Retention, rules
 from asyncservice.operations.states import COMPLETED, StatusCode
 from asyncservice.operations.store import PAYLOADS, TABLE
+from asyncservice.settings import Settings
 from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
 from asyncservice.storage.tables import Insert
@@ -49,11 +51,10 @@ def completed(
 
 
 async def left(world: World) -> set[str]:
-    """Return the keys of every row there is, but for the one that says how many partitions there are."""
+    """Return the keys of every row there is, but for those of the service itself, which begin with an underscore."""
     table = world.storage.table(TABLE)
-    return {
-        row.key for shard in range(world.engine.store.shards) async for row in table.scan(ids.partition_name(shard))
-    }
+    partitions = map(ids.partition_name, range(world.engine.store.shards))
+    return {row.key for each in partitions async for row in table.scan(each) if not row.key.startswith("_")}
 
 
 async def payloads(world: World) -> list[str]:
@@ -84,6 +85,75 @@ async def test_settings_say_how_long(world: World) -> None:
     assert await retention.purge(world.engine, none_failed, budget=PLENTY) == 1
     none = Retention(dict.fromkeys(COMPLETED, timedelta(0)))
     assert await retention.purge(world.engine, none, budget=PLENTY) == 2
+
+
+async def test_single_types_have_days_of_their_own(world: World) -> None:
+    """What is said of a status counts before what is said of the type, and that before the days of all."""
+    bulk_delete, workflow, other = OperationType.BULK_DELETE, OperationType.WORKFLOW, OperationType.IMPORT
+    old = {
+        (kind, status, days): completed(NOON - timedelta(days=days, minutes=1), status, operationtype=int(kind))
+        for kind in (bulk_delete, workflow, other)
+        for status in COMPLETED
+        for days in (1, 7, 50, 100, 4000)
+    }
+    await put(world, *old.values())
+    said = "BulkDelete=7, BulkDelete.Failed = 1, 10.canceled=forever, workflow.Succeeded=100"
+    by_type = Retention(by_type=rules(said))
+    kept = {
+        (bulk_delete, StatusCode.SUCCEEDED): 7,
+        (bulk_delete, StatusCode.FAILED): 1,
+        (bulk_delete, StatusCode.CANCELED): 7,
+        (workflow, StatusCode.SUCCEEDED): 100,
+        (workflow, StatusCode.CANCELED): 10_000,
+        (other, StatusCode.SUCCEEDED): 30,
+    }
+    stays = {
+        world.engine.store.place(operation).key
+        for (kind, status, days), operation in old.items()
+        if days < kept.get((kind, status), 60)
+    }
+    assert await retention.purge(world.engine, by_type, budget=PLENTY) == len(old) - len(stays)
+    assert await left(world) == stays
+
+
+async def test_more_types_than_a_search_can_leave_out_have_days_of_their_own(world: World) -> None:
+    types = list(OperationType)[:20]
+    old = [completed(NOON - timedelta(days=40), operationtype=int(kind)) for kind in types]
+    await put(world, *old, completed(NOON - timedelta(days=40), operationtype=int(list(OperationType)[20])))
+    by_type = Retention(by_type=rules(",".join(f"{kind.value}=50" for kind in types)))
+    assert await retention.purge(world.engine, by_type, budget=PLENTY) == 1
+    assert await left(world) == {world.engine.store.place(each).key for each in old}
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("BulkDelete", "'BulkDelete': write whole days, 0 to 36,500, or forever, as in BulkDelete=7."),
+        ("BulkDelete=", "write whole days"),
+        ("BulkDelete=-1", "write whole days"),
+        ("BulkDelete=1.5", "write whole days"),
+        ("BulkDelete=36501", "write whole days"),
+        ("BulkDelete=7, MakeCoffee=1", "'MakeCoffee=1': 'MakeCoffee' is no operation type; write it like BulkDelete=7"),
+        ("=7", "'' is no operation type"),
+        ("BulkDelete.Waiting=7", "'Waiting' is none of Succeeded, Failed and Canceled."),
+        ("BulkDelete=7,13=8", "'13=8': 13 is said twice; leave one out."),
+        ("13.Failed=7,BulkDelete.Failed=8", "BulkDelete.Failed is said twice"),
+    ],
+)
+def test_rules_that_cannot_be_read_are_explained(said: str, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"^'") as refusal:
+        rules(said)
+    assert sentence in str(refusal.value)
+    monkeypatch.setenv("ASYNCSERVICE_PERSISTENCE_DAYS_BY_TYPE", said)
+    with pytest.raises(ValidationError, match="ASYNCSERVICE_PERSISTENCE_DAYS_BY_TYPE: "):
+        Settings()
+
+
+def test_the_setting_is_what_the_service_keeps_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYNCSERVICE_PERSISTENCE_DAYS_BY_TYPE", "BulkDelete.Failed=7,")
+    assert Settings().retention().by_type == {(13, StatusCode.FAILED): timedelta(days=7)}
+    monkeypatch.delenv("ASYNCSERVICE_PERSISTENCE_DAYS_BY_TYPE")
+    assert Settings().retention() == Retention()
 
 
 async def test_what_is_not_completed_stays_however_old(world: World) -> None:
