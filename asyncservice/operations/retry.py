@@ -25,7 +25,8 @@ class RetryPolicy:
     ) -> datetime | None:
         """Return when to try again after *retries* retries, or None when the operation has had its chances.
 
-        *not_before* is what the other side asked for (Retry-After); it lengthens a delay and never shortens one.
+        *not_before* is what the other side asked for (Retry-After); it lengthens a delay and never shortens one. It is
+        lengthened itself, by up to the jitter, so that all who were told the same do not come back together.
         """
         if retries + 1 >= self.max_attempts:
             return None
@@ -33,4 +34,6 @@ class RetryPolicy:
         growth = self.factor ** min(retries, 64)
         seconds = min(self.first_delay.total_seconds() * growth, self.longest_delay.total_seconds())
         delay = timedelta(seconds=seconds * random.uniform(1 - self.jitter, 1 + self.jitter))
-        return now + max(delay, not_before or timedelta(0))
+        if not_before is None:
+            return now + delay
+        return now + max(delay, not_before * random.uniform(1, 1 + self.jitter))

@@ -38,7 +38,8 @@ def test_retries_end() -> None:
 def test_a_retry_waits_as_long_as_the_other_side_asked() -> None:
     asked = timedelta(hours=2)
     due = RetryPolicy().next_attempt(retries=0, now=NOON, random=Random(1), not_before=asked)
-    assert due == NOON + asked
+    assert due is not None
+    assert NOON + asked <= due <= NOON + asked * 1.2, "never sooner, and not together with all the others"
 
 
 @given(now=moments, shard=st.integers(0, 255), seed=st.integers(0, 2**32))
