@@ -1,5 +1,6 @@
 """Queue Storage behind the Queue port. Messages are plain text: host.json says messageEncoding "none"."""
 
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -32,7 +33,8 @@ class AzureQueue:
 
     async def send(self, text: str, *, hidden_for: timedelta = timedelta(0)) -> None:
         """Put a message on the queue; it never expires."""
-        seconds = max(0, round(hidden_for.total_seconds()))
+        # Queue Storage counts whole seconds. A hint that came a moment early would find its operation not due yet.
+        seconds = max(0, math.ceil(hidden_for.total_seconds()))
         with translated(f"send to {self.name}"):
             await self._client.send_message(text, visibility_timeout=seconds or None, time_to_live=-1)
 

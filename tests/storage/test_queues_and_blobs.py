@@ -36,6 +36,13 @@ async def test_a_hidden_message_is_counted_and_not_seen(storage: Storage) -> Non
     assert await queue.length() == 1
 
 
+async def test_a_message_comes_no_earlier_than_it_was_to_come(storage: Storage) -> None:
+    queue = storage.queue("things")
+    await queue.create()
+    await queue.send("soon", hidden_for=timedelta(seconds=0.4))
+    assert await queue.peek() == []
+
+
 async def test_a_message_has_limits(storage: Storage) -> None:
     queue = storage.queue("things")
     await queue.create()
