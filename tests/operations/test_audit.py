@@ -101,6 +101,7 @@ async def every_kind(world: World) -> dict[str, UUID]:
         for do in ("once", "yield", "postpone", "retry", "suspend", "fail", "break", "long", "event", "children")
     }
     submitted["theirs"] = await world.submit(operation_id=OTHERS_ID, data=f'{{"long": "{LONG_TEXT}"}}')
+    submitted["brief"] = await world.submit(asyncautodelete=True)
     submitted["recurring"] = await world.submit(recurrencepattern="FREQ=DAILY")
     submitted["later"] = await world.submit(
         statuscode=StatusCode.WAITING, postponeuntil=world.clock.now() + timedelta(days=40)
@@ -338,6 +339,18 @@ async def blob_of_nobody(victim: Victim) -> None:
     await victim.world.engine.store.payloads.write(f"{uuid4()}/data-1", b"left")
 
 
+async def no_removal(victim: Victim) -> None:
+    await victim.write(Delete(ids.removal_key(victim.values["completedon"], victim.place)))
+
+
+async def removal_of_nobody(victim: Victim) -> None:
+    await victim.write(Put(ids.removal_key(victim.world.clock.now(), Place("", "o" + "0" * 32)), {}))
+
+
+async def removal_nobody_asked_for(victim: Victim) -> None:
+    await victim.write(Put(ids.removal_key(victim.values["completedon"], victim.place), {}))
+
+
 async def fence_for_ever(victim: Victim) -> None:
     await victim.write(Put("o" + "0" * 32, ids.fence_row(uuid4(), victim.world.clock.now())))
 
@@ -413,6 +426,9 @@ TAMPERINGS: list[tuple[str, Tampering, str]] = [
     ("once", history_of_nobody, "a row of archived history is there, and no record that it belongs to"),
     ("once", history_too_many, "a row of archived history is there that its record does not know"),
     ("theirs", no_blob, "which is missing"),
+    ("brief", no_removal, "and no row asks for that: it will stay"),
+    ("once", removal_of_nobody, "a row that asks for a removal is there, and no record that it belongs to"),
+    ("once", removal_nobody_asked_for, "a row that asks for a removal is there that its record does not know"),
     ("once", fence_for_ever, "a fence has no agenda row: nobody will lift it"),
     ("once", strange_row, "the service writes no row with such a key"),
 ]
@@ -500,7 +516,15 @@ async def test_what_died_half_way_is_no_deviation(
         each
         for each in TAMPERINGS
         if each[1]
-        not in {agenda_row_of_nobody, alias_to_nowhere, history_of_nobody, strange_row, fence_for_ever, lost_record}
+        not in {
+            agenda_row_of_nobody,
+            alias_to_nowhere,
+            history_of_nobody,
+            strange_row,
+            fence_for_ever,
+            removal_of_nobody,
+            lost_record,
+        }
         and each[1] is not child_of_nobody
         and "cannot be found" not in each[2]
         and "do not lead" not in each[2]
