@@ -20,8 +20,8 @@ from asyncservice.storage.tables import MAX_TEXT, Value
 SPILLABLE: Final = ("data", "message", "friendlymessage", "rootexecutioncontext", "workflowstate", "checkpoint")
 #: Texts longer than this leave the row, so that six of them and a full history still fit one.
 MAX_INLINE: Final = MAX_TEXT
-#: History longer than this is archived to rows of its own.
-MAX_HISTORY: Final = 24_000
+#: History longer than this is archived to rows of its own: every write carries what is kept, see bench/history.py.
+MAX_HISTORY: Final = 6_000
 #: Names the write itself: a writer that got no answer reads the row and sees whether it was his.
 WRITE_ID: Final = "writeid"
 
