@@ -2,15 +2,18 @@
 
 import json
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 
 import azure.functions as func
 
+from asyncservice import upkeep
 from asyncservice.operations import agenda, autodelete, inbox, retention
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family
 from asyncservice.service import Runtime
 from asyncservice.settings import STORAGE_SETTING
 from asyncservice.storage.errors import StorageError
+from asyncservice.upkeep import Answer
 
 # The clients of Azure log every request at INFO; the service logs what happens to operations.
 logging.getLogger("azure").setLevel(logging.WARNING)
@@ -81,5 +84,43 @@ async def health(request: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG00
     return _json({"status": "ok", "host": service.engine.host}, 200)
 
 
-def _json(body: dict[str, str], status: int) -> func.HttpResponse:
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
+@app.function_name("limits")
+@app.route("api/limits", trigger_arg_name="request", methods=[func.HttpMethod.GET])
+async def limits(request: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding names it
+    """Answer with every limit and default in force."""
+    return await _answer(upkeep.read_limits)
+
+
+@app.function_name("list_poison")
+@app.route("api/poison", trigger_arg_name="request", methods=[func.HttpMethod.GET])
+async def list_poison(request: func.HttpRequest) -> func.HttpResponse:
+    """Answer with the messages that no invocation could take."""
+    return await _answer(upkeep.list_poison, queue=request.params.get("queue"))
+
+
+@app.function_name("show_poison")
+@app.route("api/poison/{queue}/{id}", trigger_arg_name="request", methods=[func.HttpMethod.GET])
+async def show_poison(request: func.HttpRequest) -> func.HttpResponse:
+    """Answer with one of them."""
+    route = request.route_params
+    return await _answer(upkeep.show_poison, queue=route["queue"], message_id=route["id"])
+
+
+@app.function_name("redrive_poison")
+@app.route("api/poison/redrive", trigger_arg_name="request", methods=[func.HttpMethod.POST])
+async def redrive_poison(request: func.HttpRequest) -> func.HttpResponse:
+    """Put them back on the queues they came from."""
+    return await _answer(upkeep.redrive_poison, body=request.get_body())
+
+
+async def _answer(endpoint: Callable[..., Awaitable[Answer]], **asked: object) -> func.HttpResponse:
+    async def work() -> Answer:
+        return await endpoint(await runtime.service(), **asked)
+
+    answer = await upkeep.answered(work)
+    return _json(answer.body, answer.status, answer.headers)
+
+
+def _json(body: Mapping[str, object], status: int, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    text = json.dumps(body, ensure_ascii=False)
+    return func.HttpResponse(text, status_code=status, headers=dict(headers or {}), mimetype="application/json")

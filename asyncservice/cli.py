@@ -338,6 +338,7 @@ def status(choice: Choice) -> None:
 
 
 jobs.add_command(cliupkeep.audit)
+service.add_command(cliupkeep.limits)
 main.add_command(cliupkeep.poison)
 
 

@@ -8,12 +8,13 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID
 
+from asyncservice.limits import Limit
 from asyncservice.operations import insertion, poison
 from asyncservice.operations.audit import Audit, Finding
 from asyncservice.operations.control import Control
@@ -34,6 +35,7 @@ from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
 from asyncservice.storage.azure import AzureStorage
 from asyncservice.storage.tables import Comparison
+from asyncservice.upkeep import limits_in_force
 
 #: `wait` looks this soon at first, then ever more rarely, up to the longest pause.
 _FIRST_PAUSE: Final = timedelta(milliseconds=50)
@@ -244,6 +246,10 @@ class AsyncServiceClient:
         """Let families run again, all by default; return how many operations were waiting."""
         return await self._engine.start_service(families)
 
+    def limits(self) -> Sequence[Limit]:
+        """Return every limit and default in force, by the settings of this process. No request."""
+        return limits_in_force(self._service)
+
     def audit(self) -> Audit:
         """Return an audit that has yet to be begun: `one` looks at one operation, `everything` at all.
 
@@ -252,14 +258,18 @@ class AsyncServiceClient:
         """
         return Audit(self._engine.store, self._engine.now)
 
-    async def poison_messages(self) -> AsyncIterator[PoisonMessage]:
-        """Yield the messages that the host moved aside, up to 32 of each queue."""
-        async for message in poison.messages(self.storage):
+    async def poison_messages(self, *, queue: str | None = None) -> AsyncIterator[PoisonMessage]:
+        """Yield the messages that the host moved aside, up to 32 of each queue. Raises InvalidOperation."""
+        async for message in poison.messages(self.storage, queue=queue):
             yield message
 
-    async def redrive(self, message_id: str | None = None) -> int:
-        """Put poison messages back on their queues, one or all; return how many."""
-        return await poison.redrive(self.storage, message_id=message_id)
+    async def poison_message(self, queue: str, message_id: str) -> PoisonMessage:
+        """Return one of them. Raises MessageNotFound, and InvalidOperation when there is no such queue."""
+        return await poison.find(self.storage, queue, message_id)
+
+    async def redrive(self, message_id: str | None = None, *, queue: str | None = None) -> int:
+        """Put poison messages back on their queues, one, those of a queue, or all; return how many. Safe to repeat."""
+        return await poison.redrive(self.storage, message_id=message_id, queue=queue)
 
     @property
     def _engine(self) -> Engine:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+from asyncservice.limits import Limit
 from asyncservice.operations.audit import Finding, Tally
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.poison import PoisonMessage
@@ -167,6 +168,18 @@ def poison_table(messages: Iterable[PoisonMessage]) -> Table:
         table.add_column(heading, overflow="fold")
     for message in messages:
         table.add_row(message.id, message.queue, Text(message.text[:200]), message.reason)
+    return table
+
+
+def limits_table(limits: Iterable[Limit]) -> Table:
+    """Return a table of limits with their values in force; what was changed is marked and shows its default."""
+    table = Table(title="Limits in force", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("limit", "value", "what it limits", "changed by"):
+        table.add_column(heading, overflow="fold")
+    for limit in limits:
+        value = "" if limit.value is None else f"{limit.value} {limit.unit}"
+        changed = f" (default {limit.default})" if limit.value != limit.default else ""
+        table.add_row(limit.name, Text(value + changed), Text(limit.what), limit.setting or "")
     return table
 
 

@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     hint_grace: Annotated[
         timedelta, Field(description="A Ready operation that no host took for this long gets a new hint.")
     ] = timedelta(seconds=60)
+    children_net: Annotated[
+        timedelta,
+        Field(description="An operation that waits for those it started is looked at this often, beside their word."),
+    ] = timedelta(minutes=5)
     lease: Annotated[
         timedelta | None,
         Field(description="How long a claim holds without a heartbeat; each operation type's own without it."),
@@ -92,7 +96,7 @@ class Settings(BaseSettings):
         return EngineOptions(
             lease=self.lease,
             slice=self.slice,
-            agenda=AgendaPolicy(hint_grace=self.hint_grace),
+            agenda=AgendaPolicy(hint_grace=self.hint_grace, children_net=self.children_net),
             shards=self.shards,
             max_depth=self.max_depth,
         )

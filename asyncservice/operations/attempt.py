@@ -25,9 +25,9 @@ from asyncservice.storage.tables import Write
 log = logging.getLogger(__name__)
 
 #: A lease is renewed this many times in its length, so that two renewals may fail before it runs out.
-_BEATS_A_LEASE = 3
+BEATS_A_LEASE = 3
 #: A write that got no answer is tried again after these pauses; then the lease runs out and the sweep takes over.
-_PAUSES = (timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=3))
+WRITE_PAUSES = (timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=3))
 
 
 class Stopped(Exception):  # noqa: N818 - names what happened
@@ -190,7 +190,7 @@ class Attempt:
         returns.
         """
         async with self._lock:
-            pauses = iter(_PAUSES)
+            pauses = iter(WRITE_PAUSES)
             while True:
                 self._must_hold()
                 try:
@@ -214,7 +214,7 @@ class Attempt:
     async def keep_alive(self, end_handler: Callable[[], object]) -> None:
         """Renew the lease until cancelled; call *end_handler* when it is lost or somebody wants the handler to stop."""
         while True:
-            await self._clock.sleep(self._lease / _BEATS_A_LEASE)
+            await self._clock.sleep(self._lease / BEATS_A_LEASE)
             try:
                 await self.write(self._renewed)
                 await self._switch.look()

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from enum import IntEnum
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import click
 
+from asyncservice import limits
 from asyncservice.cli import main
+from asyncservice.limits import Source
 from asyncservice.operations import retry, states
 from asyncservice.operations.columns import COLUMNS, Column
 from asyncservice.operations.errors import ErrorCode
@@ -234,6 +238,32 @@ def command(_: str) -> str:
     return "\n".join(parts)
 
 
+def limits_tables(_: str) -> str:
+    """Return every limit with its default, a table for each group."""
+    host, in_file = limits.host_values(ROOT / "host.json", {})
+    # Without the handlers: their terms stand with the operation types.
+    found = limits.in_force(Source(settings=Settings(), host=host, host_defaults=in_file))
+    parts = []
+    for group, members in groupby(found, attrgetter("group")):
+        rows = [
+            [
+                f"`{limit.name}`",
+                "(none)" if limit.default is None else f"{_limit(limit.default)} {limit.unit}",
+                limit.what,
+                f"`{limit.setting}`" if limit.setting else "",
+                limit.dataverse or "",
+            ]
+            for limit in members
+        ]
+        heading = group[0].upper() + group[1:]
+        parts.append(f"## {heading}\n\n{table(['limit', 'default', 'what it limits', 'setting', 'Dataverse'], rows)}")
+    return "\n".join(parts)
+
+
+def _limit(value: float | str) -> str:
+    return f"`{value}`" if isinstance(value, str) else f"{value:,}"
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "states-picture": states_picture,
     "moves": moves_table,
@@ -250,6 +280,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "errors": errors,
     "organization-errors": organization_errors,
     "command": command,
+    "limits": limits_tables,
 }
 
 

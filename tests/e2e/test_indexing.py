@@ -52,6 +52,19 @@ def a_timer(schedule: str) -> list[dict[str, Any]]:
     return [{"direction": "IN", "type": "timerTrigger", "name": "timer", "schedule": schedule}]
 
 
+def an_endpoint(route: str, method: str) -> list[dict[str, Any]]:
+    """Return the bindings of an endpoint that asks for a key."""
+    trigger = {
+        "direction": "IN",
+        "type": "httpTrigger",
+        "name": "request",
+        "methods": [method],
+        "authLevel": "FUNCTION",
+        "route": route,
+    }
+    return [trigger, {"direction": "OUT", "type": "http", "name": "$return"}]
+
+
 EXPECTED = {
     "run_system_events": a_queue_function("async-system-events"),
     "run_workflows": a_queue_function("async-workflows"),
@@ -67,6 +80,10 @@ EXPECTED = {
     "sweep": a_timer("0 * * * * *"),
     "retention": a_timer("0 30 2 * * *"),
     "autodelete": a_timer("0 */10 * * * *"),
+    "limits": an_endpoint("api/limits", "GET"),
+    "list_poison": an_endpoint("api/poison", "GET"),
+    "show_poison": an_endpoint("api/poison/{queue}/{id}", "GET"),
+    "redrive_poison": an_endpoint("api/poison/redrive", "POST"),
     "health": [
         {
             "direction": "IN",
