@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
-from asyncservice.operations import codec, ids
+from asyncservice.operations import codec, history, ids
+from asyncservice.operations.duedates import AgendaPolicy, Readiness, readiness
 from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.ids import Place
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import MOVES, Action, StatusCode
 from asyncservice.operations.store import DEFAULT_SHARDS, TABLE
@@ -26,6 +28,8 @@ _ENDINGS = frozenset(
 )
 #: The endings after which the piece of work that was under way is done again: the window of "at least once".
 _TAKEN_BACK = frozenset({Action.INTERRUPT, Action.TRY_LATER, Action.STOP})
+#: A sweep that has looked at an operation that may run looks again after this long.
+_LOOK_AGAIN = timedelta(minutes=2)
 #: The history counts milliseconds, the ledger microseconds.
 _GRAIN = timedelta(milliseconds=1)
 
@@ -34,7 +38,10 @@ _GRAIN = timedelta(milliseconds=1)
 class Evidence:
     """Everything that stands in the tables at one moment."""
 
+    #: Each with its whole history, whatever of it stands in rows of its own.
     operations: Mapping[UUID, AsyncOperation]
+    #: Where the record of each stands.
+    places: Mapping[UUID, Place]
     #: Keys of agenda rows that are left.
     agenda: Sequence[str]
     #: For each operation, the attempts that made its effect.
@@ -44,14 +51,21 @@ class Evidence:
     async def of(cls, storage: Storage) -> "Evidence":
         """Read every row there is."""
         operations: dict[UUID, AsyncOperation] = {}
+        places: dict[UUID, Place] = {}
         agenda: list[str] = []
         for shard in range(DEFAULT_SHARDS):
-            async for row in storage.table(TABLE).scan(ids.partition_name(shard)):
-                if row.key.startswith(ids.RECORD) and ids.is_record(row):
-                    operation, _ = codec.from_row(row.values)
-                    operations[operation.asyncoperationid] = operation
-                elif row.key.startswith(ids.AGENDA):
-                    agenda.append(row.key)
+            rows = {row.key: row async for row in storage.table(TABLE).scan(ids.partition_name(shard))}
+            agenda += [key for key in rows if key.startswith(ids.AGENDA)]
+            for row in rows.values():
+                if not row.key.startswith(ids.RECORD) or ids.is_alias(row):
+                    continue
+                operation, _ = codec.from_row(row.values)
+                place = Place(row.partition, row.key)
+                archived = [rows[ids.history_key(place, number)] for number in range(operation.archivedhistory)]
+                entries = [entry for each in archived for entry in history.read(str(each.values["entries"]))]
+                assert operation.asyncoperationid not in operations, f"{operation.asyncoperationid} is there twice"
+                operations[operation.asyncoperationid] = replace(operation, history=(*entries, *operation.history))
+                places[operation.asyncoperationid] = place
         effects: dict[UUID, list[int]] = {}
         for partition in PARTITIONS:
             async for row in storage.table(EFFECTS).scan(partition):
@@ -59,7 +73,23 @@ class Evidence:
                 assert isinstance(operation_id, UUID)
                 assert isinstance(attempt, int)
                 effects.setdefault(operation_id, []).append(attempt)
-        return cls(operations, agenda, effects)
+        return cls(operations, places, agenda, effects)
+
+    def check_agenda(self, policy: AgendaPolicy, now: datetime) -> None:
+        """Check that every unfinished operation has the one agenda row that it names, in time, and nobody else any."""
+        named = list[str]()
+        for operation in self.operations.values():
+            label = f"{operation.asyncoperationid} ({operation.name}, {operation.statuscode.label})"
+            assert (operation.agendaon is None) is operation.is_completed, f"{label} names {operation.agendaon}"
+            due = policy.due(operation, now)
+            if operation.agendaon is None or due is None:
+                continue
+            if readiness(operation, now) is Readiness.CLAIMABLE and not operation.is_locked:
+                # When a sweep has looked and sent a hint, or seen it in the queue, it looks again later.
+                due = max(due, now + _LOOK_AGAIN)
+            assert operation.agendaon <= due, f"{label} is due at {due}, its agenda row stands at {operation.agendaon}"
+            named.append(ids.agenda_key(operation.agendaon, self.places[operation.asyncoperationid]))
+        assert sorted(named) == sorted(self.agenda)
 
     @property
     def statuses(self) -> Counter[StatusCode]:
@@ -101,7 +131,6 @@ def claims(operation: AsyncOperation) -> list[HistoryEntry]:
 
 def check_attempts(operation: AsyncOperation) -> None:
     """Check that attempts followed one another: each was claimed when the one before had ended, by name and by time."""
-    assert operation.archivedhistory == 0, "the history is whole"
     running: HistoryEntry | None = None
     finished = 0
     before = operation.history[0].on
@@ -128,6 +157,14 @@ def check_moves(operation: AsyncOperation) -> None:
     assert operation.history[-1].status is operation.statuscode
 
 
+def check_wishes(operation: AsyncOperation) -> None:
+    """Check that nothing ran between the moment at which a person paused it and the one at which it was resumed."""
+    held = False
+    for entry in operation.history:
+        held = entry.action == Action.PAUSE or (held and entry.action != Action.RESUME)
+        assert not (held and entry.action == Action.CLAIM), f"{operation.name} was claimed while it was paused"
+
+
 def check_effects(operation: AsyncOperation, effects: Sequence[Effect]) -> int:
     """Check that what was done twice lay in the window of "at least once"; return how much that was.
 
@@ -142,6 +179,10 @@ def check_effects(operation: AsyncOperation, effects: Sequence[Effect]) -> int:
     for effect in effects:
         assert effect.attempt in began, f"{label}: {effect} was made in no attempt that the table knows"
         assert effect.on + _GRAIN >= began[effect.attempt].on, f"{label}: {effect} was made before its claim"
+        # Who was given up for dead may still be at a piece of work when that is known; it comes no further.
+        ending = ended[effect.attempt]
+        is_late = effect.on > ending.on + _GRAIN
+        assert not is_late or ending.action in {Action.INTERRUPT, Action.FAIL}, f"{label}: {effect} came after {ending}"
         if (earlier := seen.get(effect.piece)) is not None:
             assert earlier != effect.attempt, f"{label}: {effect} was made twice in one attempt"
             assert ended[earlier].action in _TAKEN_BACK, f"{label}: {effect} was repeated after {ended[earlier]}"
