@@ -1,7 +1,7 @@
 """How an operation begins: by itself, or caused by another. Pure functions that make a record ready to be written."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -23,7 +23,7 @@ def created(operation: AsyncOperation, *, reason: str | None = None) -> AsyncOpe
         millisecond(operation.createdon),
         CREATE,
         operation.statuscode,
-        reason=short(reason),
+        reason=short(operation.message if reason is None else reason),
         until=None if until is None else millisecond(until),
         code=operation.errorcode,
     )
