@@ -49,6 +49,11 @@ class VirtualClock:
         self._now = end
         await self.settle()
 
+    @property
+    def sleepers(self) -> int:
+        """How many wait for a moment to come."""
+        return sum(not woken.done() for _, _, woken in self._sleepers)
+
     def jump(self, length: timedelta) -> None:
         """Move time forward at once; nobody wakes."""
         self._now += length

@@ -1,7 +1,7 @@
 """Waiting for what others do: for the operations that one has started, or for an event. Pure functions over records."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from datetime import datetime
 from typing import Any, Final
 

@@ -15,6 +15,7 @@ from asyncservice.operations.errors import (
     OperationNotFound,
     StateChangeRefused,
 )
+from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import Action
@@ -47,6 +48,10 @@ class Control:
     async def get(self, operation_id: UUID) -> AsyncOperation:
         """Return the operation, long texts included."""
         return (await self._store.load(await self._read(operation_id))).operation
+
+    async def history(self, operation_id: UUID) -> tuple[HistoryEntry, ...]:
+        """Return all that has happened to the operation, the oldest first."""
+        return await self._store.history(await self._read(operation_id))
 
     async def cancel(self, operation_id: UUID, *, reason: str | None = None) -> AsyncOperation:
         """Cancel for good, with all that it has started: at once, or as soon as its handler or heartbeat sees it."""

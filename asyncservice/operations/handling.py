@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from asyncservice.operations.errors import ErrorCode
+from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
@@ -150,8 +151,8 @@ class OperationControl(Protocol):
         """Remove a completed operation."""
         ...
 
-    async def get(self, operation_id: UUID) -> AsyncOperation:
-        """Return an operation, long texts included."""
+    async def history(self, operation_id: UUID) -> tuple[HistoryEntry, ...]:
+        """Return all that has happened to an operation, the oldest first. Raises OperationNotFound."""
         ...
 
     def position(self, operation: AsyncOperation) -> str:

@@ -15,9 +15,11 @@ from asyncservice.operations import codec
 from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import Family, OperationType
 from asyncservice.operations.record import AsyncOperation, Stored
+from asyncservice.operations.store import stored_from
 from asyncservice.storage.account import Storage
 from asyncservice.storage.company import LINGER, Company, Member
 from asyncservice.storage.queues import MAX_HIDDEN, Queue
+from asyncservice.storage.tables import Row
 
 #: The inbox that other services write to.
 INBOX: Final = "async-operations"
@@ -45,7 +47,8 @@ class Ticket:
 
 def ticket(place: Place, stored: Stored) -> Ticket:
     """Return the ticket of an operation, with a copy of its record where that may go with it."""
-    return Ticket(place, stored if stored.etag and not stored.spilled else None)
+    is_whole = stored.etag and stored.values is not None and not stored.spilled
+    return Ticket(place, stored if is_whole else None)
 
 
 def write_tickets(tickets: Iterable[Ticket]) -> str:
@@ -54,8 +57,8 @@ def write_tickets(tickets: Iterable[Ticket]) -> str:
     entries = []
     for each in tickets:
         entry = json.dumps([each.place.partition, each.place.key, each.copy.etag if each.copy else ""])
-        if each.copy is not None:
-            record = codec.to_json(each.copy.operation)
+        if each.copy is not None and each.copy.values is not None:
+            record = codec.to_json(each.copy.values)
             size = len(record.encode()) + 4 * sum(map(record.count, "&<>"))  # The queue's own envelope is XML.
             if size <= min(MAX_COPY, room):
                 room -= size
@@ -74,7 +77,7 @@ def read_tickets(text: str) -> Sequence[Ticket]:
 
 def _ticket(partition: str, key: str, etag: str = "", record: Mapping[str, Any] | None = None) -> Ticket:
     place = Place(str(partition), str(key))
-    return Ticket(place, None if record is None else Stored(codec.from_json(record), etag))
+    return Ticket(place, None if record is None else stored_from(Row(partition, key, codec.from_json(record), etag)))
 
 
 class Hints:

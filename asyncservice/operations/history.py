@@ -10,6 +10,11 @@ from asyncservice.operations.states import StatusCode
 
 #: What the first entry of a history says; every other says an action of the table of moves.
 CREATE: Final = "create"
+#: What a move may leave behind, beside a moment.
+_LEFT: Final = ("code", "retries", "awaits")
+#: Characters of an entry's numbers, names and punctuation, and of one character of text when it is escaped.
+_MOST_WITHOUT_TEXTS: Final = 250
+_MOST_A_CHARACTER: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,12 @@ def read(text: str) -> tuple[HistoryEntry, ...]:
         raise ValueError(f"{text[:200]!r} is no history of an operation.") from error
 
 
+def longest(entry: HistoryEntry) -> int:
+    """Return a number of characters that *entry* certainly does not exceed, without writing it out."""
+    texts = (entry.action, entry.host, entry.reason, entry.awaits)
+    return _MOST_WITHOUT_TEXTS + _MOST_A_CHARACTER * sum(len(text) for text in texts if text)
+
+
 def _plain(entry: HistoryEntry) -> list[object]:
     members: list[object] = [
         _milliseconds(entry.on),
@@ -61,13 +72,9 @@ def _plain(entry: HistoryEntry) -> list[object]:
         entry.host,
         entry.reason,
     ]
-    left = {
-        "until": None if entry.until is None else _milliseconds(entry.until),
-        "code": entry.code,
-        "retries": entry.retries,
-        "awaits": entry.awaits,
-    }
-    if left := {name: value for name, value in left.items() if value is not None}:
+    left: dict[str, object] = {} if entry.until is None else {"until": _milliseconds(entry.until)}
+    left |= {name: value for name in _LEFT if (value := getattr(entry, name)) is not None}
+    if left:
         return [*members, left]
     while members[-1] is None:
         members.pop()

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import logging
-from dataclasses import replace
+from copy import replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID

@@ -1,7 +1,8 @@
 """How new operations are written: each with its agenda row, its alias and its place in a token's line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from secrets import token_hex
 from uuid import UUID
 
@@ -170,7 +171,7 @@ async def draft(store: OperationStore, operation: AsyncOperation, fence: Row | N
         writes.append(tokens.membership(operation, place.key))
     if operation.parentkey is not None:
         writes.append(Insert(ids.child_key(operation.parentkey, place, completed=False), {}))
-    return Draft(Stored(operation, "", spilled, write_id), writes)
+    return Draft(Stored(operation, "", spilled, write_id, values), writes)
 
 
 def _names(new: Draft, key: str) -> bool:

@@ -6,7 +6,7 @@ as an argument and raises StateChangeRefused when the record's status does not a
 """
 
 import json
-from dataclasses import replace
+from copy import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID

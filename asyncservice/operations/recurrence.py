@@ -94,8 +94,10 @@ def _start(pattern: str, parameters: str, value: str) -> tuple[datetime, tzinfo]
     try:
         where: tzinfo = UTC if name is None else timezones.zone(name.strip('"'))
         wall = _read(value)
-    except (InvalidOperation, ValueError) as error:
-        raise _wrong(pattern, f"has an impossible DTSTART: {str(error).rstrip('.')}.") from error
+    except InvalidOperation as error:
+        raise _wrong(pattern, f"has an impossible DTSTART: {error}") from error
+    except ValueError as error:
+        raise _wrong(pattern, f"has an impossible DTSTART: {error}.") from error
     if not _FIRST_YEAR <= wall.year <= _LAST_YEAR:
         raise _wrong(pattern, "has an impossible DTSTART: it must lie between the years 1900 and 9998.")
     return wall, where

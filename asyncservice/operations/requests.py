@@ -4,7 +4,7 @@ Each is one move of `asyncservice.operations.states.MOVES`, and raises StateChan
 operation's status or type does not allow it. *reason*, where given, stands in the history.
 """
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime
 
 from asyncservice.operations.errors import ErrorCode, InvalidOperation, StateChangeRefused

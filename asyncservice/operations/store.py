@@ -7,7 +7,8 @@ same transaction, so that no moment passes in which nobody would look at an unfi
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 from typing import Any, Final
@@ -222,7 +223,8 @@ class OperationStore:
             writes.append(Put(ids.history_key(place, number), {"entries": history.write(archived)}))
             after = replace(after, history=kept, archivedhistory=number + 1)
         spilled = await self.spill(after, before.spilled)
-        after = replace(after, haspayloads=after.haspayloads or bool(spilled))
+        if spilled and not after.haspayloads:
+            after = replace(after, haspayloads=True)
         if after.removes_itself and after.completedon is not None and not before.operation.is_completed:
             # Says whether the record can go without a look at it.
             apart = after.has_belongings or place.partition != ids.partition_of(after.asyncoperationid, self.shards)
@@ -230,7 +232,7 @@ class OperationStore:
         write_id = token_hex(8)
         values = codec.to_row(after, spilled=spilled) | {codec.WRITE_ID: write_id}
         return Change(
-            Stored(after, "", spilled, write_id), [Replace(place.key, values, before.etag), *writes], write_id
+            Stored(after, "", spilled, write_id, values), [Replace(place.key, values, before.etag), *writes], write_id
         )
 
     async def _line_changes(
@@ -390,4 +392,4 @@ class _LineChange:
 def stored_from(row: Row) -> Stored:
     """Return the operation that a row holds."""
     operation, spilled = codec.from_row(row.values)
-    return Stored(operation, row.etag, spilled, str(row.values.get(codec.WRITE_ID, "")))
+    return Stored(operation, row.etag, spilled, str(row.values.get(codec.WRITE_ID, "")), row.values)

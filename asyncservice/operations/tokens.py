@@ -7,7 +7,8 @@ successor: when the first leaves, the second becomes the first, in the same tran
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID

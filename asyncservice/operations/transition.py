@@ -1,6 +1,6 @@
 """One move of an operation: its new status, the entry of its history, and the columns that every move changes."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import datetime
 from typing import Any, Final
 

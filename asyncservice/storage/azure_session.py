@@ -90,6 +90,7 @@ class TableSession:
             self._query |= dict(parse_qsl(credential.signature.removeprefix("?")))
         self._sign = _signer(credential)
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def request(
         self,
@@ -125,10 +126,10 @@ class TableSession:
         raise StorageUnavailable(f"{method} {path}: {reason}")
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. Whatever still wants to be sent is told that the storage does not answer."""
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
-            self._session = None
 
     def _address(self, path: str, query: Mapping[str, str] | None) -> URL:
         everything = self._query | dict(query or {})
@@ -140,6 +141,8 @@ class TableSession:
     ) -> Answer:
         signed = {**_FIXED, **(headers or {}), "x-ms-date": formatdate(usegmt=True)}
         await self._sign(signed, self._path + path)
+        if self._is_closed:
+            raise StorageUnavailable("The connections to the storage are closed.")
         if self._session is None:
             # With trust in the environment every request also looks for a .netrc file, in a thread of its own.
             self._session = aiohttp.ClientSession(

@@ -598,6 +598,12 @@ async def advance_with_beats(world: World, operation_id: object, length: timedel
         before = (await world.get(operation_id)).version  # type: ignore[arg-type]
         await world.clock.advance(length / 3)
         await until(lambda before=before: _newer(world, operation_id, before))
+        # The heart looks at the switch before it rests; time that passes meanwhile is not its time.
+        await until(lambda: _somebody_sleeps(world))
+
+
+async def _somebody_sleeps(world: World) -> bool:
+    return world.clock.sleepers > 0
 
 
 async def _newer(world: World, operation_id: object, version: int) -> bool:
