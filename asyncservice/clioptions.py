@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
 from asyncservice import storagechoice
 from asyncservice.client import AsyncServiceClient
@@ -39,6 +40,9 @@ def run[T](work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except (AsyncServiceError, StorageSettingsError) as error:
         raise click.ClickException(str(error)) from error
+    except ValidationError as error:  # Of settings; what else is wrong has been told as one of ours.
+        wrong = (f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())
+        raise click.ClickException("Settings that cannot be read: " + "; ".join(wrong)) from error
     except StorageError as error:
         raise click.ClickException(f"The storage does not answer as it should: {error}") from error
     except KeyboardInterrupt:
