@@ -113,10 +113,10 @@ class _Work:
 
     async def _is_done(self, operation_id: UUID) -> bool:
         try:
-            operation = await self._context.control.get(operation_id)
+            history = await self._context.control.history(operation_id)
         except OperationNotFound:
             return self._action == "delete"
-        return any(entry.action == self._action and entry.reason == self._reason for entry in operation.history)
+        return any(entry.action == self._action and entry.reason == self._reason for entry in history)
 
 
 async def _batches(

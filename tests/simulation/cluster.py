@@ -21,6 +21,7 @@ from asyncservice.operations.engine import Engine, EngineOptions
 from asyncservice.operations.errors import AsyncServiceError
 from asyncservice.operations.handling import (
     Done,
+    Handler,
     OperationContext,
     OperationFailed,
     Outcome,
@@ -28,24 +29,32 @@ from asyncservice.operations.handling import (
     Registration,
     Registry,
     RetryOperation,
+    WaitingForChildren,
+    WaitingForEvent,
     Yielded,
 )
 from asyncservice.operations.operationtypes import Family, OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.retry import RetryPolicy
 from asyncservice.operations.store import OperationStore
+from asyncservice.operations.submission import Submission
 from asyncservice.storage.errors import StorageError, StorageUnavailable
+from handlers.cancel_async_operations import act_on_operations
 from tests.faults import Died, FaultyStorage
-from tests.simulation.watch import SKEW, WRITER, Watch, WatchedStorage
+from tests.simulation.watch import BULK, JOINED, SKEW, WRITER, Watch, WatchedStorage
 from tests.support import NOON, VirtualClock, an_operation
 
 #: The service's own pauses between tries at a write, and its patience after a stop; the clock passes over them.
 PAUSES: Final = timedelta(seconds=5)
 #: How long the Functions host hides a message that an invocation has taken.
 HOST_HIDES: Final = timedelta(minutes=10)
+#: What is sent so long after it was signed is refused, whoever signed it.
+REQUEST_LIVES: Final = timedelta(days=1)
 SHARDS: Final = 2
 TYPES: Final = (OperationType.EXECUTE_ASYNC_REQUEST, OperationType.WORKFLOW)
-FAMILIES: Final = (Family.EXECUTE_REQUESTS, Family.WORKFLOWS)
+FAMILIES: Final = (Family.EXECUTE_REQUESTS, Family.WORKFLOWS, Family.MAINTENANCE)
+#: The event that handlers wait for.
+EVENT: Final = "approved"
 
 
 class SimulatedTime(VirtualClock):
@@ -127,7 +136,10 @@ class Gate(FaultyStorage):
         trouble = self._take_trouble()
         if trouble is Trouble.FREEZES_BEFORE:
             self._process.freeze()
+        begun = self._process.clock.now()
         await self.passable(what)
+        if self._process.clock.now() - begun > REQUEST_LIVES:
+            raise StorageUnavailable(what)
         if trouble is Trouble.DIES_BEFORE:
             self._process.die()
             raise Died(what)
@@ -186,6 +198,10 @@ class Process:
         registry = Registry()
         for each in TYPES:
             registry.add(Registration(type=each, handler=cluster.handler(self), retry=RetryPolicy(max_attempts=4)))
+        bulk = Registration(
+            type=BULK, handler=cluster.observed(self, act_on_operations), retry=RetryPolicy(max_attempts=4)
+        )
+        registry.add(bulk)
         self.engine = Engine(self.gate, registry, clock=self.clock, host=name, options=cluster.options, rng=rng)
         self.engine.store._shards = SHARDS
         self.control = self.engine.control
@@ -232,6 +248,7 @@ class Process:
 
     def freeze(self) -> None:
         """Stand still: the process does nothing until it is thawed, while time goes on for the others."""
+        self._cluster.note_freeze()
         self.gate.freeze()
 
 
@@ -306,6 +323,8 @@ class Cluster:
         self.options = replace(options or EngineOptions(shards=SHARDS), linger=None)
         self.watch = Watch(self.options.agenda, SHARDS)
         self.account = WatchedStorage(self.time.now, self.watch)
+        self.watch.is_haunted = lambda: self._was_frozen
+        self._was_frozen = False
         self.ledger = Ledger(self.watch)
         #: Handlers that wait to be told how to end, each with its operation.
         self.hanging: list[tuple[UUID, asyncio.Future[str]]] = []
@@ -318,6 +337,10 @@ class Cluster:
         """Take note of a process."""
         self._processes = [each for each in self._processes if not each.is_dead]
         self._processes.append(process)
+
+    def note_freeze(self) -> None:
+        """Take note that a process stands still."""
+        self._was_frozen = True
 
     def frozen(self) -> list[Process]:
         """Return the processes that stand still."""
@@ -395,6 +418,7 @@ class Cluster:
 
         async def handle(context: OperationContext) -> Outcome:
             with self.ledger.body(process, context):
+                await self._check_join(context)
                 plan: list[str] = context.data["plan"]
                 step = plan[min(context.operation.attempt, len(plan)) - 1]
                 if step == "chance":
@@ -409,6 +433,25 @@ class Cluster:
                 return await self._end(step, context)
 
         return handle
+
+    def observed(self, process: Process, handler: Handler) -> Handler:
+        """Return a handler of the service itself as *process* runs it, under the ledger's eyes."""
+
+        async def handle(context: OperationContext) -> Outcome:
+            with self.ledger.body(process, context):
+                return await handler(context)
+
+        return handle
+
+    async def _check_join(self, context: OperationContext) -> None:
+        """Check that a parent that was woken because its children are completed finds them so."""
+        operation = context.operation
+        entries = operation.history[-2:-1]
+        if not entries or entries[0].reason != JOINED:
+            return
+        tally = await context.children()
+        if tally.total != operation.childcount or (tally.unfinished and not self.watch.has_reopened(operation)):
+            self.watch.violations.append(f"{operation.asyncoperationid} goes on with {tally}")
 
     async def _hang(self, context: OperationContext) -> str:
         if self.is_ending:
@@ -439,6 +482,14 @@ class Cluster:
                 return Postponed(context.now() + timedelta(hours=3), checkpoint=steps)
             case "wait":
                 return Postponed(context.now() + timedelta(days=30), checkpoint=steps)
+            case "start":
+                plans: list[list[str]] = context.data["children"]
+                await context.start_children([self._child(number, plan) for number, plan in enumerate(plans)])
+                return WaitingForChildren(steps)
+            case "await":
+                return WaitingForEvent(EVENT, checkpoint=steps)
+            case "await long":
+                return WaitingForEvent(EVENT, until=context.now() + timedelta(hours=3), checkpoint=steps)
             case "work":
                 for part in range(steps, steps + 4):
                     await self.time.sleep(timedelta(seconds=50))
@@ -453,9 +504,14 @@ class Cluster:
         if hanging and not (released := hanging[index % len(hanging)]).done():
             released.set_result(step)
 
-    def new_operation(self, operation_id: UUID, plan: Sequence[str], **columns: Any) -> AsyncOperation:
-        """Return an operation that goes by *plan*."""
-        data = json.dumps({"plan": list(plan), "filling": columns.pop("filling", "")})
+    def _child(self, number: int, plan: list[str]) -> Submission:
+        return Submission(operationtype=int(TYPES[number % len(TYPES)]), data={"plan": plan})
+
+    def new_operation(
+        self, operation_id: UUID, plan: Sequence[str], *, children: Sequence[Sequence[str]] = (), **columns: Any
+    ) -> AsyncOperation:
+        """Return an operation that goes by *plan*, and whose children go by plans of their own."""
+        data = json.dumps({"plan": list(plan), "children": children, "filling": columns.pop("filling", "")})
         return an_operation(operation_id, now=self.time.now(), data=data, **columns)
 
 

@@ -7,9 +7,11 @@ SIMULATION_EXAMPLES=500 runs that many examples, at random, instead of the fixed
 """
 
 import asyncio
+import json
 import os
 from collections import Counter
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -20,18 +22,19 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from asyncservice.operations import codec, ids, retention
+from asyncservice.operations import agenda, awaiting, codec, ids, retention
 from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.retention import Retention
 from asyncservice.operations.states import MOVES, Action, StateCode, StatusCode
-from tests.simulation.cluster import FAMILIES, TYPES, Cluster, Process, Trouble
-from tests.simulation.watch import SKEW
+from tests.simulation.cluster import EVENT, FAMILIES, TYPES, Cluster, Process, Trouble
+from tests.simulation.watch import BULK, SKEW
+from tests.support import an_operation
 
 EXAMPLES = int(os.environ.get("SIMULATION_EXAMPLES", "0"))
 TOKENS = ("invoice-7", "invoice-8")
 ENDS = ("succeed", "fail", "break", "save")
-STEPS = ("hang", "deaf", "work", "retry", "unreachable", "yield", "postpone", "wait", *ENDS)
+STEPS = ("hang", "deaf", "work", "retry", "unreachable", "yield", "postpone", "wait", "await", "await long", *ENDS)
 SLOTS = 2
 
 slots = st.integers(0, SLOTS - 1)
@@ -40,7 +43,21 @@ families = st.sampled_from(FAMILIES)
 plans = st.tuples(
     st.sampled_from(["hang", "hang", *STEPS]), st.lists(st.sampled_from(STEPS), max_size=2), st.sampled_from(ENDS)
 ).map(lambda parts: (parts[0], *parts[1], parts[2]))
-VERBS = ("cancel", "pause", "resume", "postpone", "retry", "delete", "purge", "submit again")
+#: What a parent does before it starts children, and after they are completed.
+befores = st.lists(st.sampled_from(["hang", "yield", "await", "retry"]), max_size=1)
+afters = st.lists(st.sampled_from(["start", "hang", "await long", "yield"]), max_size=2)
+#: What children do; among their steps is starting children of their own.
+broods = st.lists(
+    st.tuples(st.sampled_from(["hang", "hang", "await", "postpone", *ENDS]), st.sampled_from(ENDS)),
+    min_size=1,
+    max_size=4,
+)
+VERBS = (
+    *("cancel", "pause", "resume", "postpone", "retry", "delete", "purge"),
+    *("submit again", "submit elsewhere", "raise", "raise another"),
+)
+BULK_ACTIONS = ("cancel", "pause", "resume", "postpone", "retry", "delete")
+CONDITIONS = (["statecode", "eq", 0], ["statecode", "eq", 1], ["statuscode", "eq", 20], ["statecode", "eq", 3])
 verbs = st.tuples(st.sampled_from(VERBS), slots, anyone)
 
 
@@ -77,6 +94,7 @@ class Service(RuleBasedStateMachine):
         self.submit_several(0, ("hang", "hang", "succeed"), None, 2)
         self.submit_several(1, ("hang", "retry", "hang", "succeed"), TOKENS[0], 3)
         self.submit_recurring(0, ("hang", "succeed"), "FREQ=DAILY;COUNT=3")
+        self.submit_parent(1, [], [("hang", "succeed"), ("await", "fail"), ("succeed",)], ["await long"])
         self.work()
 
     def _process(self, slot: int) -> Process:
@@ -108,8 +126,12 @@ class Service(RuleBasedStateMachine):
         )
         if not choice:
             return None
-        chosen = choice[-1 - index // 3 % len(choice)].asyncoperationid
-        return next(each for each in self.submitted if each.asyncoperationid == chosen)
+        return choice[-1 - index // 3 % len(choice)]
+
+    def _submitted(self, chosen: AsyncOperation) -> AsyncOperation | None:
+        """Return an operation as its caller submitted it; a child has none."""
+        ours = (each for each in self.submitted if each.asyncoperationid == chosen.asyncoperationid)
+        return next(ours, None)
 
     # What callers do --------------------------------------------------------------------------------------------------
 
@@ -162,6 +184,48 @@ class Service(RuleBasedStateMachine):
         host = self.hosts[slot]
         self._do((host, host.engine.submit_many(batch)))
 
+    @rule(slot=slots, before=befores, children=broods, after=afters)
+    def submit_parent(self, slot: int, before: list[str], children: list[tuple[str, ...]], after: list[str]) -> None:
+        operation = self._new((*before, "start", *after, "succeed"), None, children=children)
+        host = self.hosts[slot]
+        self._do((host, host.engine.submit(operation)))
+
+    @rule(slot=slots, index=anyone, other=st.sampled_from([None, "cancel", "resume", "raise"]), sweeps=st.booleans())
+    def raise_awaited(self, *, slot: int, index: int, other: str | None, sweeps: bool) -> None:
+        """Raise the event that an operation waits for, perhaps while somebody else does something to it."""
+        waiting = [each for each in self.cluster.watch.unfinished() if each.iswaitingforevent]
+        if not waiting:
+            return
+        operation_id = waiting[index % len(waiting)].asyncoperationid
+        here, there = self.hosts[slot], self.hosts[1 - slot]
+        work: list[tuple[Process, Coroutine[Any, Any, Any]]] = [
+            (here, here.control.raise_event(operation_id, EVENT, {"number": index}))
+        ]
+        match other:
+            case "raise":
+                work.append((there, there.control.raise_event(operation_id, EVENT)))
+            case "cancel" | "resume":
+                work.append((there, getattr(there.control, other)(operation_id)))
+        if sweeps:
+            work.append((there, agenda.sweep(there.engine)))
+            self.cluster.watch.swept(self.cluster.time.now())
+        self._do(*work)
+
+    @rule(slot=slots, action=st.sampled_from(BULK_ACTIONS), condition=st.sampled_from(CONDITIONS), dry=st.booleans())
+    def act_on_many(self, *, slot: int, action: str, condition: list[Any], dry: bool) -> None:
+        """Do something to all operations of a state."""
+        until = self.cluster.time.now() + timedelta(days=2)
+        data = {"Action": action, "Filter": [condition, ["operationtype", "ne", int(BULK)]], "DryRun": dry}
+        operation = an_operation(
+            ids.new_id(self.cluster.time.now(), self.rng.getrandbits),
+            type=BULK,
+            now=self.cluster.time.now(),
+            data=json.dumps(data | {"PostponeUntil": until.isoformat()}),
+        )
+        self.submitted.append(operation)
+        host = self.hosts[slot]
+        self._do((host, host.engine.submit(operation)))
+
     def _act(self, verb: str, slot: int, index: int) -> tuple[Process, Coroutine[Any, Any, Any]] | None:
         host, operation = self.hosts[slot], self._one(index)
         if operation is None:
@@ -176,8 +240,17 @@ class Service(RuleBasedStateMachine):
                     dict.fromkeys((StatusCode.SUCCEEDED, StatusCode.FAILED, StatusCode.CANCELED), timedelta(days=1))
                 )
                 return host, retention.purge(host.engine, kept, budget=timedelta(minutes=1))
-            case "submit again":
-                return host, host.engine.submit(operation)
+            case "submit again" | "submit elsewhere":
+                again = self._submitted(operation)
+                if again is None:
+                    return None
+                if verb == "submit elsewhere":
+                    again = replace(again, dependencytoken=[None, *TOKENS][index // 3 % 3], recurrencepattern=None)
+                return host, host.engine.submit(again)
+            case "raise":
+                return host, host.control.raise_event(operation_id, EVENT, {"number": index})
+            case "raise another":
+                return host, host.control.raise_event(operation_id, f"other-{index % 3}", "x" * 400)
             case _:
                 return host, getattr(host.control, verb)(operation_id)
 
@@ -386,6 +459,7 @@ class Service(RuleBasedStateMachine):
                 COUNTS["processes"] += self.started
                 COUNTS["examples"] += 1
                 MOVED.update(self.cluster.watch.moves)
+                WOKEN.update(self.cluster.watch.wakings)
         finally:
             self.run(self._close())
             self.runner.close()
@@ -410,19 +484,26 @@ class Service(RuleBasedStateMachine):
             await cluster.time.advance(self._pause())
 
     def _pause(self) -> timedelta:
-        """Return how long until somebody is to do something; at least as long as the sweep's timer takes."""
+        """Return how long until somebody is to do something; at least as long as the sweep's timer takes.
+
+        That somebody looks every few minutes at a parent that waits is of interest only when nothing else happens.
+        """
         now = self.cluster.time.now()
-        rows = [each.agendaon for each in self.cluster.watch.unfinished() if each.agendaon is not None]
+        unfinished = [each for each in self.cluster.watch.unfinished() if not self._may_wait(each)]
+        others = [each for each in unfinished if each.awaits != awaiting.CHILDREN]
+        rows = [each.agendaon for each in others or unfinished]
         moments = [*rows, self.cluster.next_message(), self.cluster.time.next_waking()]
         return max(min(moment for moment in moments if moment is not None) - now, timedelta(minutes=1))
 
     def _may_wait(self, operation: AsyncOperation) -> bool:
         """Whether *operation* waits for a person, or behind one that does."""
         if operation.blockedby is not None:
-            ahead = self.cluster.watch.ahead_of(operation)
-            return any(
-                self._may_wait(each) for each in self.cluster.watch.unfinished() if each.asyncoperationid in ahead
-            )
+            unfinished = self.cluster.watch.unfinished()
+            before = next((each for each in unfinished if each.asyncoperationid == operation.blockedby), None)
+            return before is not None and self._may_wait(before)
+        if operation.awaits == awaiting.CHILDREN:
+            children = [each for each in self.cluster.watch.children_of(operation) if not each.is_completed]
+            return bool(children) and all(self._may_wait(each) for each in children)
         return operation.statecode is StateCode.SUSPENDED and operation.postponeuntil is None
 
     async def _close(self) -> None:
@@ -434,6 +515,7 @@ class Service(RuleBasedStateMachine):
 #: The moves of the table; a deletion leaves no entry, for there is nothing to write it into.
 POSSIBLE = sum(len(moves) for action, moves in MOVES.items() if action is not Action.DELETE)
 MOVED: Counter[tuple[str, StatusCode]] = Counter()
+WOKEN: Counter[str] = Counter()
 COUNTS = dict.fromkeys(("examples", "steps", "handlers", "processes"), 0)
 
 
@@ -458,5 +540,7 @@ def test_whatever_happens_nothing_is_lost_and_nothing_runs_twice_at_once(
     with capsys.disabled():
         print(  # noqa: T201 - part of the proof
             f"\n{COUNTS['examples']} examples: {COUNTS['steps']} transactions by {COUNTS['processes']} processes, "
-            f"{COUNTS['handlers']} handlers begun; {len(MOVED)} of {POSSIBLE} moves made"
+            f"{COUNTS['handlers']} handlers begun; {len(MOVED)} of {POSSIBLE} moves made; "
+            f"woken by children {WOKEN['children']}, by events {WOKEN['event'] - WOKEN['time-out']}, "
+            f"by their time-outs {WOKEN['time-out']}; {WOKEN['bulk']} actions on many"
         )

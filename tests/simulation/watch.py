@@ -1,5 +1,6 @@
 """The invariants, read from the tables alone: of every write as it is committed, and of all rows together."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -9,9 +10,10 @@ from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
-from asyncservice.operations import agenda, codec, history, ids, tokens
+from asyncservice.operations import agenda, awaiting, codec, history, ids, tokens
 from asyncservice.operations.duedates import NEVER, AgendaPolicy
 from asyncservice.operations.history import HistoryEntry
+from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import MOVES, Action, StateCode, StatusCode
 from asyncservice.operations.store import TABLE
@@ -20,6 +22,11 @@ from asyncservice.storage.tables import Row, Write
 
 #: Which process makes the call that is under way, and what its clock says.
 WRITER: ContextVar[tuple[str, datetime] | None] = ContextVar("WRITER", default=None)
+#: What the history says of a parent that is woken.
+JOINED: Final = "every operation it started is completed"
+#: What it says of an operation on which another one acted.
+ASKED_BY: Final = "asked by operation "
+BULK: Final = OperationType.CANCEL_ASYNC_OPERATIONS
 #: Agenda rows are keyed by whole milliseconds, rounded down.
 GRAIN: Final = timedelta(milliseconds=1)
 
@@ -47,7 +54,16 @@ class Watch:
         self.moves: Counter[tuple[str, StatusCode]] = Counter()
         #: The status at the last write of everything that was ever written, for the count at the end.
         self.last_status: dict[UUID, StatusCode] = {}
+        #: How often what waited for others was woken, and actions on many operations were done.
+        self.wakings: Counter[str] = Counter()
+        #: On which operations each action on many was done.
+        self.deeds: dict[UUID, set[UUID]] = {}
+        #: Whether any host ever stood still.
+        self.is_haunted: Callable[[], bool] = lambda: False
         self._policy, self._shards = policy, shards
+        self._reopened: set[UUID] = set()
+        self._woken: list[AsyncOperation] = []
+        self._done_in_bulk: list[AsyncOperation] = []
         self._last_sweep: datetime | None = None
         self._not_before: dict[UUID, datetime] = {}
         #: Archived history by the version of its row, so that each is read once.
@@ -68,13 +84,22 @@ class Watch:
                 continue
             before = self.known.pop((partition, write.key), None)
             row = table._rows[partition].get(write.key)
-            if row is None:
+            if row is None or not ids.is_record(row):
                 if before is not None:
                     self._removed(before.operation)
-            elif not ids.is_alias(row):
+            else:
                 after = self._read(row)
                 self.known[partition, write.key] = after
                 self._written(before, after)
+        # Only now, for what a move relies on may have been written by the same transaction.
+        for write in writes:
+            if (one := self.known.get((partition, write.key))) is not None:
+                self._check_waiting(one.operation)
+        for operation in self._woken:
+            self._check_woken(operation)
+        for operation in self._done_in_bulk:
+            self._check_bulk(operation)
+        self._woken, self._done_in_bulk = [], []
 
     def _removed(self, operation: AsyncOperation) -> None:
         if not operation.is_completed:
@@ -102,7 +127,9 @@ class Watch:
         new = after.history[len(before.history) :]
         self._check_moves(operation, [before.history[-1], *new])
         self._check_wishes(operation, new, now)
+        self._check_wakings(before.operation, operation, new, now)
         self._check_lease(before.operation, operation, now)
+        self._note_deeds(before.operation, operation, new)
 
     def _check_moves(self, operation: AsyncOperation, entries: Sequence[HistoryEntry]) -> None:
         for one, following in pairwise(entries):
@@ -124,6 +151,81 @@ class Watch:
                 case Action.CLAIM if now < self._not_before.get(operation_id, now):
                     until = self._not_before[operation_id]
                     self._say(operation, f"runs although a person held it back until {until}")
+
+    def _check_wakings(
+        self, before: AsyncOperation, after: AsyncOperation, entries: Sequence[HistoryEntry], now: datetime
+    ) -> None:
+        """Check that what waits for children or for an event is woken by nothing else, and that no event is lost."""
+        if not awaiting.arrived(before) <= awaiting.arrived(after):
+            self._say(after, f"has lost events: {before.events} became {after.events}")
+        if before.awaits is None or not entries or entries[0].action != Action.FALL_DUE:
+            return
+        self.wakings[before.awaits.partition(":")[0]] += 1
+        if before.awaits == awaiting.CHILDREN:
+            self._woken.append(after)
+        else:
+            name = before.awaits.removeprefix(awaiting.EVENT)
+            has_passed = before.postponeuntil is not None and before.postponeuntil <= now
+            self.wakings["time-out"] += has_passed
+            if name not in awaiting.arrived(after) and not has_passed:
+                self._say(after, f"is woken although {name} has not arrived and {before.postponeuntil} has not passed")
+
+    def _check_woken(self, parent: AsyncOperation) -> None:
+        """Check that all children of a parent that was woken are completed at that very moment."""
+        for child in self.children_of(parent):
+            if not child.is_completed:
+                self._say(parent, f"is woken while its child {child.asyncoperationid} is {child.statuscode.label}")
+
+    def _check_waiting(self, operation: AsyncOperation) -> None:
+        """Check that nobody waits for an event that has arrived, and only who waits waits for something."""
+        waits = operation.awaits is not None
+        if waits and operation.statuscode is not StatusCode.WAITING:
+            self._say(operation, f"is {operation.statuscode.label} and waits for {operation.awaits}")
+        if operation.iswaitingforevent is not (waits and operation.awaits != awaiting.CHILDREN):
+            self._say(
+                operation, f"waits for {operation.awaits} and says iswaitingforevent {operation.iswaitingforevent}"
+            )
+        if waits and (operation.awaits or "").removeprefix(awaiting.EVENT) in awaiting.arrived(operation):
+            self._say(operation, f"waits for {operation.awaits}, which has arrived")
+
+    def _note_deeds(self, before: AsyncOperation, after: AsyncOperation, entries: Sequence[HistoryEntry]) -> None:
+        """Note what was reopened, and what an action on many operations has done."""
+        for entry in entries:
+            if entry.action == Action.RETRY and after.parentkey is not None:
+                self._reopened.add(after.asyncoperationid)
+            if entry.reason is not None and entry.reason.startswith(ASKED_BY):
+                self.deeds.setdefault(UUID(entry.reason.removeprefix(ASKED_BY)), set()).add(after.asyncoperationid)
+        if after.operationtype == BULK and after.statuscode is StatusCode.SUCCEEDED and not before.is_completed:
+            self._done_in_bulk.append(after)
+
+    def _check_bulk(self, operation: AsyncOperation) -> None:
+        """Check that an action on many operations counted what the history says, and cancelled what it had to."""
+        data = json.loads(operation.data or "{}")
+        done = len(self.deeds.get(operation.asyncoperationid, ()))
+        counted = operation.successcount or 0
+        # A host that stood still may do after it was taken over what the other one was refused.
+        leaves_traces = not data.get("DryRun") and data["Action"] != "delete"
+        if leaves_traces and (counted > done if self.is_haunted() else counted != done):
+            self._say(operation, f"has done {data} to {done} operations and counts {counted}")
+        if "Parent" in data and (parent := self.known.get(tuple(data["Parent"]))) is not None:
+            for child in self.children_of(parent.operation):
+                ends = child.is_completed or child.statuscode is StatusCode.CANCELING
+                if not ends and child.asyncoperationid not in self._reopened:
+                    self._say(child, f"is {child.statuscode.label}, though its parent was cancelled with all children")
+        self.wakings["bulk"] += 1
+
+    def children_of(self, parent: AsyncOperation) -> list[AsyncOperation]:
+        """Return the operations that *parent* has started and that are there."""
+        all_known = (known.operation for known in self.known.values())
+        return [
+            each
+            for each in all_known
+            if each.parentoperationid == parent.asyncoperationid and each.parentkey is not None
+        ]
+
+    def has_reopened(self, parent: AsyncOperation) -> bool:
+        """Whether somebody tried a child of *parent* again."""
+        return any(each.asyncoperationid in self._reopened for each in self.children_of(parent))
 
     def _check_lease(self, before: AsyncOperation, after: AsyncOperation, now: datetime) -> None:
         """Check that what belongs to an attempt whose lease is live is written by its own host and by nobody else."""
@@ -171,6 +273,7 @@ class Watch:
                 self.violations.append(f"{operation_id} stands in {places}")
         self._check_agenda(rows, now)
         self._check_lines(rows)
+        self._check_families(rows)
         keys = {(row.partition, row.key): row for row in rows}
         for (partition, key), known in self.known.items():
             operation = known.operation
@@ -214,10 +317,40 @@ class Watch:
             runnable = operation.statecode is StateCode.READY or due <= now + SKEW
             if runnable and not operation.is_locked and looked_again is not None:
                 due = max(due, looked_again + SKEW)
+            if operation.awaits == awaiting.CHILDREN:
+                due += SKEW  # It counts from the look of the host that wrote it.
             if named > due + GRAIN:
                 self._say(operation, f"is due at {due}, its agenda row stands at {named}")
+        for row in rows:
+            if row.key.startswith(ids.RECORD) and ids.is_fence(row):
+                fenced = ids.Place(row.partition, row.key)
+                if moments.pop((row.partition, row.key), []) != [ids.agenda_key(ids.fenced_until(row), fenced)]:
+                    self.violations.append(f"the fence at {fenced} is not lifted when it says")
         for place, keys in moments.items():
             self.violations.append(f"agenda rows {keys} name nothing that stands at {place}")
+
+    def _check_families(self, rows: Sequence[Row]) -> None:
+        """Check that a parent's rows say of its children what their records say, and that it counts them right."""
+        found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in rows:
+            if row.key.startswith(ids.CHILD):
+                found[row.partition, ids.RECORD + row.key[1:].split("-")[0]].append(row)
+        for (partition, key), known in self.known.items():
+            parent = known.operation
+            own = found.pop((partition, key), [])
+            if parent.removing:
+                continue
+            if len(own) != parent.childcount:
+                self._say(parent, f"has started {parent.childcount} operations and has rows of {len(own)}")
+            for row in own:
+                _, kind, tail = row.key.split("-")
+                child = self.known.get((partition, ids.RECORD + tail))
+                status = None if kind == "p" else StatusCode(int(str(row.values["status"])))
+                told = None if child is None or not child.operation.is_completed else child.operation.statuscode
+                if told is not status and not (child is None and kind == "d"):
+                    self._say(parent, f"takes its child {tail} for {status}, which is {told}")
+        for place, left in found.items():
+            self.violations.append(f"rows of children {[row.key for row in left]} name no parent at {place}")
 
     def _check_lines(self, rows: Sequence[Row]) -> None:
         """Check that each token's line holds its unfinished operations, each behind the one that came before it."""
