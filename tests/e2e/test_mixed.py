@@ -131,6 +131,7 @@ async def test_nothing_is_lost_and_nothing_runs_twice_at_once_whatever_happens(t
             ended = time.monotonic()
             count = await proxy.tell("count")
         found = await Evidence.of(direct.storage)
+        assert [finding async for finding in direct.audit().everything()] == []
         verdict = judge(intents, found, ledger.read(effects), feeder)
     faults: Mapping[str, int] = count["faults"]
     print(  # noqa: T201 - what docs/reliability.md tells of
@@ -183,6 +184,7 @@ class Herd:
         settings = {
             ledger.SETTING: str(self._effects),
             "ASYNCSERVICE_CHILDREN_NET": f"00:00:{_CHILDREN_NET.seconds}",
+            "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:01",
         }
         return await self._hosts.start(settings)
 
