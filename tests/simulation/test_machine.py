@@ -417,6 +417,46 @@ class Service(RuleBasedStateMachine):
         self.release(index, step)
         self.thaw(index)
 
+    @rule(
+        slot=slots,
+        own_id=st.uuids(version=4) | st.none(),
+        tokens=st.tuples(st.sampled_from(TOKENS), st.sampled_from([None, *TOKENS])),
+        countdowns=st.tuples(st.integers(1, 4), st.integers(0, 8)),
+        removed=st.booleans(),
+        days=st.sampled_from([0, 0, 0, 8]),
+    )
+    def contest(
+        self,
+        *,
+        slot: int,
+        own_id: UUID | None,
+        tokens: tuple[str, str | None],
+        countdowns: tuple[int, int],
+        removed: bool,
+        days: int,
+    ) -> None:
+        """Submit an id while a host that has begun to submit it, perhaps for another token, stands still."""
+        self._replace_dead()
+        operation = self._new(("succeed",), own_id, dependencytoken=tokens[0])
+        again = replace(operation, dependencytoken=tokens[1])
+        for each, submission, countdown in zip((slot, 1 - slot), (operation, again), countdowns, strict=True):
+            host = self.hosts[each]
+            if countdown:
+                host.gate.trouble, host.gate.countdown = Trouble.FREEZES_BEFORE, countdown
+            self._do((host, host.engine.submit(submission)))
+            host.gate.trouble = None
+        self._replace_dead()
+        host = self.hosts[slot]
+        self._do((host, host.engine.submit(operation)))
+        if removed:
+            self._do((host, host.control.cancel(operation.asyncoperationid)))
+            self._do((host, host.control.delete(operation.asyncoperationid)))
+            self._do((host, host.engine.submit(again)))
+        if days:
+            self.tick(days * 86_400, slot)
+        for index in range(len(self.ghosts)):
+            self.thaw(index)
+
     @rule(verb=st.sampled_from(["cancel", "pause", "postpone"]), slot=slots, index=anyone)
     def outlive(self, verb: str, slot: int, index: int) -> None:
         """Ask a running operation to stop; its host dies before it hears, and an old hint comes before the sweep."""
