@@ -37,7 +37,11 @@ async def world(storage: Storage, clock: VirtualClock) -> World:
 
 async def rows(world: World) -> list[Row]:
     table = world.engine.store.table
-    return [row for shard in range(world.engine.store.shards) async for row in table.scan(ids.partition_name(shard))]
+    return [
+        row
+        for shard in range(world.engine.store.shards)
+        async for row in table.scan(ids.partition_name(shard), start=ids.AGENDA)
+    ]
 
 
 async def records(world: World) -> list[AsyncOperation]:
