@@ -5,6 +5,7 @@ Each notes its effects in the ledger. What lies between two checkpoints is one p
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from asyncservice.operations.handling import (
@@ -71,14 +72,22 @@ async def work_now_and_later(context: OperationContext) -> Outcome:
 
 @registry.handles(STEPS, retry=_SOON)
 async def work_in_slices(context: OperationContext) -> Outcome:
-    """Do as many `steps` as the data says, each with a checkpoint; yield after every `slice`, and when it is time."""
+    """Do `steps`, each with a checkpoint, and more while there is no file `until`; yield after every `slice`, too."""
     steps, slice_length = int(context.data["steps"]), int(context.data.get("slice", 1_000))
-    for step in range(context.checkpoint or 0, steps):
+    step, is_over = context.checkpoint or 0, False
+    while step < steps or is_missing(context.data.get("until")):
+        if is_over:
+            return Yielded(step)
         await work(context, f"step-{step}")
-        await context.save(step + 1, succeeded=step + 1, total=steps)
-        if step + 1 < steps and (context.should_yield() or (step + 1) % slice_length == 0):
-            return Yielded(step + 1)
-    return Done(f"{steps} steps")
+        step += 1
+        await context.save(step, succeeded=step, total=max(step, steps))
+        is_over = context.should_yield() or step % slice_length == 0
+    return Done(f"{step} steps")
+
+
+def is_missing(path: str | None) -> bool:
+    """Whether a file is named and is not there yet."""
+    return path is not None and not Path(path).exists()
 
 
 @registry.handles(PARENT, retry=_SOON)
