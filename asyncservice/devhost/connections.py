@@ -16,6 +16,8 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from asyncservice.devhost.errors import ConfigurationInvalid
 from asyncservice.devhost.settings import setting
+from asyncservice.storage.azure_http import AzureSession
+from asyncservice.storage.azure_messages import queue_session
 
 #: The emulator's account and its published key.
 DEVELOPMENT_ACCOUNT: Final = "devstoreaccount1"
@@ -108,6 +110,7 @@ class Accounts:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
         self._queues: dict[str, QueueServiceClient] = {}
+        self._messages: dict[str, AzureSession] = {}
         self._blobs: dict[str, BlobServiceClient] = {}
         self._credentials: list[AsyncTokenCredential] = []
 
@@ -118,6 +121,12 @@ class Accounts:
             found = find_connection(connection, self._settings)
             client = self._queues[connection] = self._queue_client(found)
         return client
+
+    def messages(self, connection: str) -> AzureSession:
+        """Return the session for the messages of that connection's queues."""
+        if connection not in self._messages:
+            self._messages[connection] = queue_session(self.queues(connection))
+        return self._messages[connection]
 
     def blobs(self, connection: str = "") -> BlobServiceClient:
         """Return the client for the blobs of that connection."""
@@ -162,6 +171,8 @@ class Accounts:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for messages in self._messages.values():
+            await messages.close()
         for queues in self._queues.values():
             await queues.close()
         for blobs in self._blobs.values():

@@ -60,7 +60,11 @@ class Listeners:
         poison = f"{trigger.queue}-poison"
         return QueueListener(
             function=function,
-            queue=AzureQueue(queues.get_queue_client(trigger.queue), queues.get_queue_client(poison)),
+            queue=AzureQueue(
+                queues.get_queue_client(trigger.queue),
+                queues.get_queue_client(poison),
+                self.accounts.messages(trigger.connection),
+            ),
             invoker=self.invoker,
             options=self.options.queues,
             stop=self.stop,

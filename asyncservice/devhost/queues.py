@@ -1,12 +1,19 @@
-"""Queue Storage as the queue trigger needs it: a narrow port, and its adapter to the Azure client library."""
+"""Queue Storage as the queue trigger needs it: a narrow port, and its adapter."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from email.utils import parsedate_to_datetime
+from typing import Final, Protocol
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.queue.aio import QueueClient
+
+from asyncservice.storage.azure_http import Answer, AzureSession
+from asyncservice.storage.azure_messages import Messages, read_messages
+from asyncservice.storage.errors import StorageUnavailable
+
+_NOT_FOUND: Final = 404
 
 
 @dataclass(slots=True)
@@ -57,11 +64,12 @@ class MessageQueue(Protocol):
 
 
 class AzureQueue:
-    """A MessageQueue over the Azure client library."""
+    """A MessageQueue of Azure Queue Storage."""
 
-    def __init__(self, queue: QueueClient, poison: QueueClient) -> None:
-        self._queue = queue
-        self._poison = poison
+    def __init__(self, queue: QueueClient, poison: QueueClient, session: AzureSession) -> None:
+        self._queue, self._poison = queue, poison
+        self._messages = Messages(session, queue.queue_name)
+        self._poisoned = Messages(session, poison.queue_name)
 
     @property
     def name(self) -> str:
@@ -70,70 +78,46 @@ class AzureQueue:
 
     async def take(self, count: int, hidden_for: timedelta) -> Sequence[TakenMessage]:
         """Take up to *count* messages and hide them for *hidden_for*."""
-        seconds = int(hidden_for.total_seconds())
-        try:
-            pages = self._queue.receive_messages(messages_per_page=count, visibility_timeout=seconds).by_page()
-            # The first page only: the iterator would go on asking until the queue is empty.
-            page = await anext(pages, None)
-            if page is None:
-                return ()
-            return [
-                TakenMessage(
-                    id=message.id,
-                    text=message.content,
-                    dequeue_count=message.dequeue_count or 1,
-                    inserted_on=_known(message.inserted_on),
-                    expires_on=_known(message.expires_on),
-                    pop_receipt=_known(message.pop_receipt),
-                    visible_on=_known(message.next_visible_on),
-                )
-                async for message in page
-            ]
-        except ResourceNotFoundError as error:
-            raise QueueMissing("it does not exist") from error
-        except AzureError as error:
-            raise QueueUnreachable(_reason(error)) from error
+        answer = await _answer(self._messages.get(count, hidden_for=hidden_for))
+        if answer.status == _NOT_FOUND:
+            raise QueueMissing("it does not exist")
+        _must_be_done(answer)
+        return [
+            TakenMessage(
+                id=each.id,
+                text=each.text,
+                dequeue_count=each.dequeue_count or 1,
+                inserted_on=each.inserted_on,
+                expires_on=each.expires_on,
+                pop_receipt=each.pop_receipt,
+                visible_on=each.visible_on,
+            )
+            for each in read_messages(answer.content)
+        ]
 
     async def delete(self, message: TakenMessage) -> None:
         """Remove the message. One that is gone, or that another host has taken since, is no error."""
-        try:
-            await self._queue.delete_message(message.id, message.pop_receipt)
-        except ResourceNotFoundError:
-            return
-        except HttpResponseError as error:
-            if not _lost(error):
-                raise QueueUnreachable(_reason(error)) from error
-        except AzureError as error:
-            raise QueueUnreachable(_reason(error)) from error
+        answer = await _answer(self._messages.delete(message.id, message.pop_receipt))
+        if not _is_lost(answer):
+            _must_be_done(answer)
 
     async def hide(self, message: TakenMessage, hidden_for: timedelta) -> bool:
         """Hide the message for *hidden_for* from now on; False when it is gone or in other hands."""
-        seconds = int(hidden_for.total_seconds())
-        try:
-            # Without content, the message's text stays as it is.
-            updated = await self._queue.update_message(message.id, message.pop_receipt, visibility_timeout=seconds)
-        except ResourceNotFoundError:
+        answer = await _answer(self._messages.hide(message.id, message.pop_receipt, hidden_for=hidden_for))
+        if _is_lost(answer):
             return False
-        except HttpResponseError as error:
-            if _lost(error):
-                return False
-            raise QueueUnreachable(_reason(error)) from error
-        except AzureError as error:
-            raise QueueUnreachable(_reason(error)) from error
-        message.pop_receipt = _known(updated.pop_receipt)
-        message.visible_on = _known(updated.next_visible_on)
+        _must_be_done(answer)
+        message.pop_receipt = answer.headers["x-ms-popreceipt"]
+        message.visible_on = parsedate_to_datetime(answer.headers["x-ms-time-next-visible"])
         return True
 
     async def send_poison(self, text: str) -> None:
         """Put *text* on the queue's poison queue, which is made when there is none."""
-        try:
-            try:
-                await self._poison.send_message(text, time_to_live=-1)
-            except ResourceNotFoundError:
-                await self._create_poison()
-                await self._poison.send_message(text, time_to_live=-1)
-        except AzureError as error:
-            raise QueueUnreachable(_reason(error)) from error
+        answer = await _answer(self._poisoned.put(text))
+        if answer.status == _NOT_FOUND:
+            await self._create_poison()
+            answer = await _answer(self._poisoned.put(text))
+        _must_be_done(answer)
 
     async def _create_poison(self) -> None:
         try:
@@ -141,20 +125,22 @@ class AzureQueue:
         except ResourceExistsError:
             # Another host, or another message of this one, was quicker.
             return
+        except AzureError as error:
+            raise QueueUnreachable(error.message) from error
 
 
-def _known[Value](value: Value | None) -> Value:
-    """Return what every answer carries although the client library's types allow for its absence."""
-    if value is None:
-        raise QueueUnreachable("The answer is incomplete")
-    return value
+async def _answer(request: Awaitable[Answer]) -> Answer:
+    try:
+        return await request
+    except StorageUnavailable as error:
+        raise QueueUnreachable(str(error)) from error
 
 
-def _lost(error: HttpResponseError) -> bool:
+def _must_be_done(answer: Answer) -> None:
+    if not answer.ok:
+        raise QueueUnreachable(answer.code or f"the answer is {answer.status}")
+
+
+def _is_lost(answer: Answer) -> bool:
     # A pop receipt that is not the newest is answered with 400 PopReceiptMismatch.
-    return getattr(error, "error_code", "") == "PopReceiptMismatch"
-
-
-def _reason(error: AzureError) -> str:
-    code = getattr(error, "error_code", None)
-    return str(code) if code else error.message
+    return answer.status == _NOT_FOUND or answer.code == "PopReceiptMismatch"

@@ -29,20 +29,26 @@ async def accept(engine: Engine, body: bytes, *, message_id: str, inserted_on: d
     A message that cannot be understood becomes a Failed operation with the payload and the reason. Only storage
     errors pass through: the host then delivers the message again and, in the end, puts it on the poison queue.
     """
-    # The message's own time and id make the operation's id, so that a second delivery makes no second operation.
-    # Messages that were sent about the same time share a few partitions, and so transactions.
-    shards = engine.store.shards
-    shard = round(inserted_on.timestamp()) * _PARTITIONS_A_SECOND + crc32(message_id.encode()) % _PARTITIONS_A_SECOND
-    derived = ids.derived_id(inserted_on, message_id, shard=shard % shards)
     text = decode(body)
     try:
         submission = Submission.read(text)
+        derived = _derived_id(message_id, inserted_on, submission.dependencytoken, engine.store.shards)
         operation = check(submission.operation(now=inserted_on, new_id=derived))
     except InvalidOperation as error:
+        derived = _derived_id(message_id, inserted_on, None, engine.store.shards)
         return await _refuse(engine, text, str(error), derived, inserted_on)
     now = engine.clock.now()
     # The message may have waited: it counts as created when it was accepted; id and sequence say when it was sent.
     return await engine.submit(replace(operation, createdon=now, modifiedon=now, correlationupdatedtime=now))
+
+
+def _derived_id(message_id: str, sent: datetime, token: str | None, shards: int) -> UUID:
+    """Return the id that the message's own time and id make, so that a second delivery makes no second operation."""
+    if token is not None:
+        return ids.derived_id(sent, message_id, shard=ids.token_shard(token, shards))
+    # Messages that were sent about the same time share a few partitions, and so transactions.
+    slot = round(sent.timestamp()) * _PARTITIONS_A_SECOND + crc32(message_id.encode()) % _PARTITIONS_A_SECOND
+    return ids.derived_id(sent, message_id, shard=slot % shards)
 
 
 def decode(body: bytes) -> str:

@@ -13,9 +13,9 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from asyncservice.storage.azure_blobs import AzureBlobs
+from asyncservice.storage.azure_messages import queue_session
 from asyncservice.storage.azure_queues import AzureQueue
-from asyncservice.storage.azure_session import TableSession
-from asyncservice.storage.azure_tables import AzureTable
+from asyncservice.storage.azure_tables import AzureTable, table_session
 
 #: The emulator's account, published by Microsoft; a secret to nobody.
 DEVELOPMENT_ACCOUNT: Final = "devstoreaccount1"
@@ -54,7 +54,8 @@ class AzureStorage:
 
     def __init__(self, services: "_Services") -> None:
         self._services = services
-        self._rows = TableSession(services.table.url, services.table.credential)
+        self._rows = table_session(services.table.url, services.table.credential)
+        self._messages = queue_session(services.queue)
         self._stack = AsyncExitStack()
         self._tables: dict[str, AzureTable] = {}
         self._queues: dict[str, AzureQueue] = {}
@@ -105,7 +106,7 @@ class AzureStorage:
     def queue(self, name: str) -> AzureQueue:
         """Return the queue of that name."""
         if name not in self._queues:
-            self._queues[name] = AzureQueue(self._services.queue.get_queue_client(name))
+            self._queues[name] = AzureQueue(self._services.queue.get_queue_client(name), self._messages)
         return self._queues[name]
 
     def blobs(self, name: str) -> AzureBlobs:
@@ -118,7 +119,8 @@ class AzureStorage:
         """Open the connections."""
         for client in self._services.closing():
             await self._stack.enter_async_context(client)
-        self._stack.push_async_callback(self._rows.close)
+        for session in (self._rows, self._messages):
+            self._stack.push_async_callback(session.close)
         return self
 
     async def __aexit__(

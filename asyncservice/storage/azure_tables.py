@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from azure.core.exceptions import ResourceExistsError
 from azure.data.tables.aio import TableClient
@@ -10,7 +10,7 @@ from azure.data.tables.aio import TableClient
 from asyncservice.storage import azure_batch, azure_rows
 from asyncservice.storage.azure_batch import Refused
 from asyncservice.storage.azure_errors import TRANSIENT_STATUS, translated
-from asyncservice.storage.azure_session import Answer, TableSession
+from asyncservice.storage.azure_http import Answer, AzureSession, Credential, SharedKeyLite
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, StorageUnavailable
 from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, Put, Replace, Require, Row, Write
 
@@ -18,6 +18,12 @@ from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, 
 _PAGE: Final = 1000
 _NOT_FOUND: Final = 404
 _JSON: Final = {"Content-Type": "application/json"}
+_HEADERS: Final = {
+    "x-ms-version": "2019-02-02",
+    "Accept": "application/json;odata=minimalmetadata",
+    "DataServiceVersion": "3.0",
+    "MaxDataServiceVersion": "3.0;NetFx",
+}
 _CONFLICTS: Final[Mapping[str, ConflictReason]] = {
     "EntityAlreadyExists": ConflictReason.EXISTS,
     "ResourceNotFound": ConflictReason.MISSING,
@@ -27,10 +33,15 @@ _CONFLICTS: Final[Mapping[str, ConflictReason]] = {
 }
 
 
+def table_session(url: str, credential: Credential, **options: Any) -> AzureSession:  # noqa: ANN401 - the session's own
+    """Return a session with the Table service at *url*; *options* are those of AzureSession."""
+    return AzureSession(url, credential, headers=_HEADERS, signed=SharedKeyLite, **options)
+
+
 class AzureTable:
     """One table of an account."""
 
-    def __init__(self, client: TableClient, session: TableSession) -> None:
+    def __init__(self, client: TableClient, session: AzureSession) -> None:
         self._client, self._session = client, session
 
     @property

@@ -8,19 +8,20 @@ from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import StorageRefused
 
 HIDDEN = timedelta(seconds=30)
+TEXT = " Grüße <&>\r\n]]>\t"
 
 
 async def test_a_message_is_taken_once_and_deleted(storage: Storage) -> None:
     queue = storage.queue("things")
     await queue.create()
     await queue.create()
-    await queue.send("Grüße <&>")
+    await queue.send(TEXT)
     assert await queue.length() == 1
-    assert [message.text for message in await queue.peek()] == ["Grüße <&>"]
+    assert [message.text for message in await queue.peek()] == [TEXT]
 
     [taken] = await queue.receive(count=32, hidden_for=HIDDEN)
 
-    assert (taken.text, taken.dequeue_count) == ("Grüße <&>", 1)
+    assert (taken.text, taken.dequeue_count) == (TEXT, 1)
     assert await queue.receive(count=32, hidden_for=HIDDEN) == []
     assert await queue.peek() == []
     await queue.delete(taken)
