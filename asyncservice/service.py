@@ -6,6 +6,7 @@ import os
 import pkgutil
 import secrets
 import socket
+from collections.abc import AsyncGenerator
 from types import TracebackType
 from typing import Self
 
@@ -44,7 +45,11 @@ class Service:
     async def __aenter__(self) -> Self:
         """Open the storage and, at the very first start, make what is missing in it."""
         await self.storage.__aenter__()
-        await self.engine.open(prepare=Organization(self.storage).create)
+        try:
+            await self.engine.open(prepare=Organization(self.storage).create)
+        except BaseException as error:
+            await self.storage.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(
@@ -55,11 +60,17 @@ class Service:
 
 
 class Runtime:
-    """The one service of a function app: made at its first use, in the event loop that uses it."""
+    """The one service of a function app: made at its first use, in the event loop that uses it, closed with that loop.
+
+    Nobody tells a function app that its process ends. But whoever ends an event loop in good order finishes the
+    asynchronous generators that are open in it: `asyncio.run` does, in which the Functions worker and the local host
+    run. So the service is held open by a generator.
+    """
 
     def __init__(self) -> None:
         self.settings = Settings()
         self._service: Service | None = None
+        self._held: AsyncGenerator[Service] | None = None
         self._opening = asyncio.Lock()
 
     async def service(self) -> Service:
@@ -67,10 +78,12 @@ class Runtime:
         if self._service is None:
             async with self._opening:
                 if self._service is None:
-                    service = Service(
-                        storage_from_environment(),
-                        settings=self.settings,
-                        handlers=load_handlers(self.settings.handler_modules),
-                    )
-                    self._service = await service.__aenter__()
+                    held = self._opened()
+                    self._service = await anext(held)
+                    self._held = held
         return self._service
+
+    async def _opened(self) -> AsyncGenerator[Service]:
+        handlers = load_handlers(self.settings.handler_modules)
+        async with Service(storage_from_environment(), settings=self.settings, handlers=handlers) as service:
+            yield service

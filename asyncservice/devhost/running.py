@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from asyncservice.devhost.errors import HostError, IndexingFailed
 from asyncservice.devhost.host import GRACE, FunctionsHost
@@ -54,16 +54,9 @@ async def run(
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - as above
         return 1
     finally:
-        loop.set_exception_handler(_at_the_end)
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     return 0
-
-
-def _at_the_end(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # Apps keep clients open for as long as their process lives, and no host tells them when it ends.
-    if not str(context.get("message", "")).startswith("Unclosed "):
-        loop.default_exception_handler(context)
 
 
 def _on_signal(number: int, stopped: asyncio.Event) -> None:

@@ -55,6 +55,8 @@ async def test_two_hosts_share_the_work(hosts: Hosts, client: AsyncServiceClient
     assert found.interrupted == 0
     assert found.repeated == 0
     assert [await host.terminate() for host in both] == [0, 0]
+    for host in both:
+        assert "Unclosed" not in host.log, "a host that stops in good order closes its connections"
 
 
 async def test_a_host_asked_to_stop_gives_long_work_back(hosts: Hosts, client: AsyncServiceClient) -> None:
