@@ -42,7 +42,7 @@ from asyncservice.operations.store import OperationStore
 from asyncservice.operations.switch import PATIENCE, Switch
 from asyncservice.storage.account import Storage
 from asyncservice.storage.company import LINGER
-from asyncservice.storage.errors import RowConflict
+from asyncservice.storage.errors import RowConflict, StorageUnavailable
 from asyncservice.storage.tables import Comparison
 
 log = logging.getLogger(__name__)
@@ -156,9 +156,16 @@ class Engine:
             unique = {draft.asyncoperationid: draft for draft in batch}
             async with gate:
                 results = await insertion.insert_many(self.store, list(unique.values()))
-                await self._hint_all([each.stored for each in results if each.new], tickets=tickets)
+                await self._announce([each.stored for each in results if each.new], tickets)
             stored += (each.stored for each in results)
         return stored
+
+    async def _announce(self, stored: Sequence[Stored], tickets: int) -> None:
+        """Send hints for operations that were just written. They are accepted, whatever becomes of the hints."""
+        try:
+            await self._hint_all(stored, tickets=tickets)
+        except StorageUnavailable as error:
+            log.warning("No hint could be sent for %s operation(s); the sweep will find them. %s", len(stored), error)
 
     # Run --------------------------------------------------------------------------------------------------------------
 
