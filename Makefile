@@ -54,4 +54,4 @@ lock: install
 	@$(PYTHON) -m uv pip compile --quiet --universal --generate-hashes --no-header --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
 
 clean:
-	rm -rf .venv node_modules .asyncservice .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results
+	rm -rf .venv node_modules .asyncservice .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/results/latest.json bench/results/scale.json bench/results/history.json

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -55,6 +56,16 @@ class Child:
         return self._process.pid
 
     async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start it."""
         with self._output.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *self._arguments,
@@ -66,11 +77,9 @@ class Child:
                 # Ctrl-C is for the benchmark, which ends its children in good order.
                 start_new_session=True,
             )
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def stop(self) -> None:
+        """Ask it to end, wait, and end it by force when it does not. Nothing happens when it was not started."""
         process = self._process
         if process is None:
             return
@@ -94,6 +103,22 @@ class Child:
         except TimeoutError:
             raise ChildFailed(self.name, f"did not say {text!r} within {limit}", self._words()[-2000:]) from None
 
+    async def asked(self, line: str, limit: timedelta) -> str:
+        """Write *line* to it and return the line of JSON that it answers with; for programs that read their input."""
+        if self._process is None or self._process.stdin is None:
+            raise RuntimeError(f"{self.name} was not started.")
+        known = len(self._answers())
+        self._process.stdin.write(f"{line}\n".encode())
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                await self._process.stdin.drain()
+                while len(answers := self._answers()) <= known:
+                    self.must_run()
+                    await asyncio.sleep(_LOOK_EVERY)
+        except TimeoutError:
+            raise ChildFailed(self.name, f"did not answer {line!r} within {limit}", self._words()[-2000:]) from None
+        return answers[-1]
+
     async def ends(self, limit: timedelta) -> str:
         """Wait until it ends by itself and return its output. Raises ChildFailed when that was no success."""
         if self._process is None:
@@ -107,6 +132,11 @@ class Child:
             raise ChildFailed(self.name, f"ended with code {code}", self._words()[-2000:])
         return self._words()
 
+    def interrupt(self) -> None:
+        """Ask it to end as Ctrl-C does."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGINT)
+
     def let_go(self) -> None:
         """Close the pipe to the child, as the system does when the benchmark is killed."""
         if self._process is not None and self._process.stdin is not None:
@@ -116,6 +146,11 @@ class Child:
         """Raise ChildFailed when the process has ended."""
         if self._process is None or self._process.returncode is not None:
             raise ChildFailed(self.name, "ended early", self._words()[-2000:])
+
+    def _answers(self) -> Sequence[str]:
+        """Return the complete lines of JSON in its output."""
+        lines = self._words().splitlines(keepends=True)
+        return [line for line in lines if line.startswith("{") and line.endswith("\n")]
 
     def _words(self) -> str:
         return self._output.read_text(errors="replace")

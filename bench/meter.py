@@ -1,7 +1,7 @@
 """What passes between two moments: time, requests on the wire, CPU of the processes that take part."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ class Mark:
 
     at: float
     place: int
-    #: Seconds of CPU since each process began, by its name.
+    #: Seconds of CPU since they began, by the name of a group of processes.
     cpu: Mapping[str, float]
 
 
@@ -29,14 +29,15 @@ class Span:
 
 
 class Meter:
-    """Reads the clocks."""
+    """Reads the clocks. *taking_part* returns the processes that take part, by the name of their group."""
 
-    def __init__(self, log: AccessLog, pids: Mapping[str, int]) -> None:
-        self.log, self._pids = log, pids
+    def __init__(self, log: AccessLog, taking_part: Callable[[], Mapping[str, Iterable[int]]]) -> None:
+        self.log, self.taking_part = log, taking_part
 
     def mark(self) -> Mark:
         """Take the readings of this moment."""
-        cpu = {name: seconds for name, pid in self._pids.items() if (seconds := processes.cpu(pid)) is not None}
+        groups = self.taking_part()
+        cpu = {name: seconds for name, pids in groups.items() if (seconds := processes.cpu(pids)) is not None}
         return Mark(time.monotonic(), self.log.end(), cpu)
 
     def between(self, start: Mark, end: Mark) -> Span:

@@ -4,7 +4,8 @@ An operation counts as completed at the moment of its last write as the storage 
 believed that it was.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -13,10 +14,13 @@ from uuid import UUID
 
 from azure.data.tables.aio import TableClient
 
+from asyncservice.operations import ids
 from asyncservice.operations.states import StatusCode
-from asyncservice.operations.store import TABLE
+from asyncservice.operations.store import DEFAULT_SHARDS, TABLE
 
-_COLUMNS: Final = ["asyncoperationid", "statuscode", "startedon", "Timestamp"]
+_COLUMNS: Final = ["asyncoperationid", "statuscode", "startedon", "hostid", "Timestamp"]
+#: Partition by partition: the emulator sorts all rows that a query finds anew for each page of it.
+_QUERY: Final = "PartitionKey eq @partition and name eq @name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Seen:
     started: datetime | None
     #: When the storage took the last write.
     written: datetime
+    #: The host that claimed it last.
+    host: str | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -52,8 +58,17 @@ class Records:
 
     async def named(self, name: str) -> Mapping[UUID, Seen]:
         """Return the operations of that name."""
-        rows = self._table.query_entities("name eq @name", parameters={"name": name}, select=_COLUMNS)
-        return {row["asyncoperationid"]: _seen(row) async for row in rows}
+        found: dict[UUID, Seen] = {}
+        for shard in range(DEFAULT_SHARDS):
+            parameters = {"partition": ids.partition_name(shard), "name": name}
+            rows = self._table.query_entities(_QUERY, parameters=parameters, select=_COLUMNS)
+            found |= {row["asyncoperationid"]: _seen(row) async for row in rows}
+        return found
+
+
+def shares(seen: Iterable[Seen]) -> Mapping[str, int]:
+    """Return how many operations each host ran, the busiest first."""
+    return dict(Counter(each.host or "none" for each in seen).most_common())
 
 
 def _seen(row: Any) -> Seen:  # noqa: ANN401 - the client's entity: a dictionary with metadata
@@ -62,4 +77,5 @@ def _seen(row: Any) -> Seen:  # noqa: ANN401 - the client's entity: a dictionary
         StatusCode(int(row["statuscode"].value)),
         None if started is None else started.astimezone(UTC),
         row.metadata["timestamp"].astimezone(UTC),
+        row.get("hostid"),
     )

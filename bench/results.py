@@ -18,13 +18,43 @@ class Round:
     operations: int
     seconds: float
     requests: Requests
-    #: Seconds of CPU, by process.
+    #: Seconds of CPU, by group of processes.
     cpu: Mapping[str, float]
+    #: Operations by the host that ran them.
+    shares: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, span: Span, *, operations: int, seconds: float, working: frozenset[str]) -> Self:
+    def of(
+        cls,
+        span: Span,
+        *,
+        operations: int,
+        seconds: float,
+        working: frozenset[str],
+        shares: Mapping[str, int] | None = None,
+    ) -> Self:
         """Put a round together."""
-        return cls(operations=operations, seconds=seconds, requests=Requests.of(span.requests, working), cpu=span.cpu)
+        requests = Requests.of(span.requests, working)
+        return cls(operations=operations, seconds=seconds, requests=requests, cpu=span.cpu, shares=shares or {})
+
+    @property
+    def rate(self) -> float:
+        """Operations a second."""
+        return self.operations / self.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """The median of several rounds, with the lowest and the highest."""
+
+    middle: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Sum values up."""
+        return cls(middle=round(median(values), 2), low=round(min(values), 2), high=round(max(values), 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +63,10 @@ class Throughput:
 
     name: str
     operations: int
+    #: How long each operation sleeps.
+    milliseconds: int
     rounds: int
-    per_second: float
+    per_second: Spread
     #: The rate of every round, in order.
     each_round: Sequence[float]
     #: Requests an operation: those made for operations, and polls of the queues they pass through.
@@ -43,32 +75,36 @@ class Throughput:
     kinds: Mapping[str, float]
     #: Requests that were answered with an error (a lost race, a look-up of what is not there yet), an operation.
     refused: float
-    #: Milliseconds of CPU an operation, by process.
+    #: Milliseconds of CPU an operation, by group of processes.
     cpu: Mapping[str, float]
+    #: Operations of the last round by the host that ran them, the busiest first.
+    shares: Sequence[int]
 
     @classmethod
-    def of(cls, name: str, rounds: Sequence[Round]) -> Self:
+    def of(cls, name: str, rounds: Sequence[Round], *, milliseconds: int = 0) -> Self:
         """Sum rounds up."""
 
         def middle(values: Sequence[float]) -> float:
             return round(median(values), 4)
 
         kinds = sorted({kind for each in rounds for kind in each.requests.own})
-        processes = sorted({process for each in rounds for process in each.cpu})
+        groups = sorted({group for each in rounds for group in each.cpu})
         return cls(
             name=name,
             operations=rounds[0].operations,
+            milliseconds=milliseconds,
             rounds=len(rounds),
-            per_second=middle([each.operations / each.seconds for each in rounds]),
-            each_round=[round(each.operations / each.seconds, 1) for each in rounds],
+            per_second=Spread.of([each.rate for each in rounds]),
+            each_round=[round(each.rate, 1) for each in rounds],
             own=middle([each.requests.own.total() / each.operations for each in rounds]),
             polls=middle([each.requests.polls / each.operations for each in rounds]),
             kinds={kind: middle([each.requests.own[kind] / each.operations for each in rounds]) for kind in kinds},
             refused=middle([each.requests.refused / each.operations for each in rounds]),
             cpu={
-                process: middle([each.cpu.get(process, 0.0) * 1000 / each.operations for each in rounds])
-                for process in processes
+                group: middle([each.cpu.get(group, 0.0) * 1000 / each.operations for each in rounds])
+                for group in groups
             },
+            shares=sorted(rounds[-1].shares.values(), reverse=True),
         )
 
 
@@ -84,12 +120,13 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """Requests a minute of a service that has nothing to do."""
+    """Requests of one host that has nothing to do."""
 
+    name: str
     seconds: float
-    per_minute: float
+    per_hour: float
     kinds: Mapping[str, float]
-    #: Seconds of CPU a minute, by process.
+    #: Seconds of CPU an hour, by group of processes.
     cpu: Mapping[str, float]
 
 
@@ -101,6 +138,46 @@ class Memory:
     after: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosting:
+    """The same load on so many hosts, each with so many worker processes."""
+
+    hosts: int
+    workers: int
+    measured: Throughput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the storage charges."""
+
+    name: str
+    requests: float
+    #: US dollars.
+    dollars: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bare:
+    """Milliseconds that the emulator takes for single requests on a table of that many rows; medians."""
+
+    rows: int
+    milliseconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """One size of a growing table: our service on it, and the emulator alone."""
+
+    #: Operations that were submitted together, or completed records that were there before.
+    size: int
+    measured: Throughput
+    #: The host's resident memory in MiB, before and after; the emulator's after.
+    memory: Memory
+    emulator: float | None
+    bare: Bare
+
+
 @dataclass(slots=True, kw_only=True)
 class Results:
     """One run."""
@@ -110,23 +187,27 @@ class Results:
     machine: Mapping[str, Any]
     lone: Throughput | None = None
     latency: list[Latency] = field(default_factory=list)
-    idle: Idle | None = None
+    idle: list[Idle] = field(default_factory=list)
     ours: list[Throughput] = field(default_factory=list)
     peers: list[Throughput] = field(default_factory=list)
-    #: Peers that were not measured, and why.
+    #: What was not measured, and why.
     skipped: list[str] = field(default_factory=list)
     memory: Memory | None = None
-    #: Our throughput over a peer's, by our way and the peer's name.
-    ratios: dict[str, dict[str, float]] = field(default_factory=dict)
-
-    def compare(self) -> None:
-        """Work out the ratios."""
-        self.ratios = {
-            way.name: {peer.name: round(way.per_second / peer.per_second, 2) for peer in self.peers}
-            for way in self.ours
-        }
+    #: Our rate over a peer's in the same round, by our way and the peer's name.
+    ratios: dict[str, dict[str, Spread]] = field(default_factory=dict)
+    hosting: list[Hosting] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
+    #: `--scale`: by the number of operations.
+    growth: list[Size] = field(default_factory=list)
+    #: `--history`: by the number of completed records that were there.
+    past: list[Size] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
         """Write everything as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def paired(ours: Sequence[Round], theirs: Sequence[Round]) -> Spread:
+    """Return our rate over theirs, round by round, so that what slows the machine down meets both."""
+    return Spread.of([mine.rate / other.rate for mine, other in zip(ours, theirs, strict=False)])

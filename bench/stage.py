@@ -1,9 +1,9 @@
-"""What our service is measured on: the emulator, a Functions host with the no-op handlers, a client."""
+"""What our service is measured on: the emulator, Functions hosts with the benchmark's handlers, a client."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,16 +12,15 @@ from typing import Final
 from uuid import UUID
 
 from asyncservice.client import AsyncServiceClient
-from asyncservice.devhost.azurite import Azurite
-from bench import processes
-from bench.children import ROOT, Child, ChildFailed
+from bench.children import ROOT, ChildFailed
+from bench.ground import Ground
+from bench.hosts import Hosts
 from bench.meter import Mark, Meter, Span
 from bench.records import Records, Seen
-from bench.wire import AccessLog, Role
+from bench.wire import Role
 
-_START_LIMIT: Final = timedelta(seconds=40)
-#: What a run of any number of operations may take before it counts as stuck.
-_LIMIT: Final = timedelta(seconds=120)
+#: What a run may take before it counts as stuck: in any case, and for each operation.
+_LIMIT, _LIMIT_EACH = timedelta(seconds=120), timedelta(milliseconds=20)
 #: Seconds without a request for an operation after which the work is taken for done; the second value holds while
 #: there are messages on the queues, whose listeners may be resting.
 _STILL, _LONG_STILL = 0.4, 5.0
@@ -42,7 +41,7 @@ class Stage:
     """A running service."""
 
     connection: str
-    host: Child
+    hosts: Hosts
     client: AsyncServiceClient
     records: Records
     meter: Meter
@@ -53,7 +52,8 @@ class Stage:
         The wire tells when: the table is looked at only after requests for operations have ceased, so that watching
         costs the watched nothing.
         """
-        give_up = time.monotonic() + _LIMIT.total_seconds()
+        limit = _LIMIT + count * _LIMIT_EACH
+        give_up = time.monotonic() + limit.total_seconds()
         while True:
             end = await self._stillness(start, working)
             seen = await self.records.named(name)
@@ -61,8 +61,8 @@ class Stage:
                 return Outcome(seen, self.meter.between(start, end))
             if time.monotonic() > give_up:
                 good = sum(each.succeeded for each in seen.values())
-                raise ChildFailed(self.host.name, f"completed {good} of {count} operations within {_LIMIT}", "")
-            self.host.must_run()
+                raise ChildFailed("The service", f"completed {good} of {count} operations within {limit}", "")
+            self.hosts.must_run()
 
     async def _stillness(self, start: Mark, working: frozenset[str]) -> Mark:
         """Wait until the work seems to be done; return a mark after the last request for an operation.
@@ -70,40 +70,36 @@ class Stage:
         Seems: no request was made for a while, and as many messages were removed as were sent. When some never are,
         the work is looked at all the same after a longer while.
         """
-        last = end = self.meter.mark()
+        last = time.monotonic()
         place, waiting = start.place, 0
-        while end.at - last.at < (_LONG_STILL if waiting > 0 else _STILL):
+        while time.monotonic() - last < (_LONG_STILL if waiting > 0 else _STILL):
             await asyncio.sleep(_LOOK_EVERY)
-            end = self.meter.mark()
-            requests = self.meter.log.read(place, end.place)
-            place = end.place
+            end = self.meter.log.end()
+            requests = self.meter.log.read(place, end)
+            place = end
             kinds = Counter(request.kind for request in requests if request.role(working) is Role.OWN)
             waiting += kinds["queue put"] - kinds["queue delete"]
             if kinds:
-                last = end
-        return end
-
-    def memory(self) -> int | None:
-        """Return the resident memory of the host in bytes."""
-        return processes.memory(self.host.pid)
+                last = time.monotonic()
+        return self.meter.mark()
 
 
 @asynccontextmanager
-async def a_stage(azurite: Azurite, log: AccessLog, directory: Path) -> AsyncIterator[Stage]:
-    """Start a host on the emulator, with the settings it has on a laptop, and a client; end both."""
-    connection = azurite.connection_string
-    host = Child.python(
-        "The Functions host",
-        "asyncservice.devhost",
-        *("--port", "0", "--app", str(ROOT)),
-        output=directory / "host.log",
-        environment={"AzureWebJobsStorage": connection, "ASYNCSERVICE_HANDLER_MODULES": "bench.handlers"},
-    )
+async def a_stage(ground: Ground, *, app: Path = ROOT) -> AsyncIterator[Stage]:
+    """Start one host on the emulator, with the settings it has on a laptop, and a client; end both.
+
+    *app* is another directory to take the app from, and its settings.
+    """
+    emulator = ground.azurite
+    connection = emulator.connection_string
     async with (
         AsyncServiceClient.from_connection_string(connection) as client,
         Records(connection) as records,
-        host,
+        Hosts(connection, ground.directory, app=app) as hosts,
     ):
-        await host.says("ready http", _START_LIMIT)
-        pids = {"host": host.pid} | ({"azurite": azurite.pid} if azurite.pid else {})
-        yield Stage(connection, host, client, records, Meter(log, pids))
+        await hosts.be(1)
+
+        def taking_part() -> Mapping[str, Iterable[int]]:
+            return {"host": hosts.pids()} | ({"azurite": [emulator.pid]} if emulator.pid else {})
+
+        yield Stage(connection, hosts, client, records, Meter(ground.log, taking_part))

@@ -20,6 +20,8 @@ _LINE: Final = re.compile(r'"([A-Z]+) (\S+) HTTP/[\d.]+" (\d{3})')
 _AGENDA: Final = "RowKey ge 'a'"
 #: How the benchmark asks the table what became of its operations (`bench.records`).
 _OURS: Final = "name eq 'bench"
+#: The queue and the container of Celery.
+_PEER: Final = "celery"
 _FAILED: Final = 400
 
 
@@ -78,7 +80,7 @@ def read_line(line: str) -> Request | None:
     # The first part of the path names the account.
     path = unquote(parts.path).strip("/").partition("/")[2]
     query = parse_qs(parts.query, keep_blank_values=True)
-    if query.get("$filter", [""])[0].startswith(_OURS):
+    if _OURS in query.get("$filter", [""])[0]:
         return None
     return _request(method, path, query, int(status))
 
@@ -154,7 +156,11 @@ class Requests:
 
     @classmethod
     def of_peer(cls, requests: Sequence[Request]) -> "Requests":
-        """Count the requests of a peer, whose worker takes a single message with each poll."""
+        """Count the requests of a peer, whose worker takes a single message with each poll.
+
+        Our host is idle meanwhile, but not silent: only requests to the peer's own queue and container count.
+        """
+        requests = [request for request in requests if request.target == _PEER]
         refused = sum(request.status >= _FAILED for request in requests)
         return cls(Counter(request.kind for request in requests), 0, Counter(), refused)
 

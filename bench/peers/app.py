@@ -1,6 +1,7 @@
 """The Celery application of the benchmark; worker and submitter import it. The environment says where it lives."""
 
 import os
+import time
 from typing import Final
 
 from celery import Celery
@@ -19,8 +20,10 @@ app.conf.update(
 )
 
 
-def _noop(number: int) -> None:
-    """Do nothing."""
+def _noop(number: int, milliseconds: int = 0) -> None:  # noqa: ARG001 - the number tells one task from another
+    """Do nothing, for as long as it is told."""
+    if milliseconds:
+        time.sleep(milliseconds / 1000)
 
 
 noop = app.task(name="bench.noop")(_noop)

@@ -1,7 +1,9 @@
 """Measures a Celery worker."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from asyncservice.storage.azure import DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY
 from bench.children import Child
 from bench.peers.app import BACKEND, BROKER
 from bench.plan import Plan
-from bench.results import Round, Throughput
+from bench.results import Round
 from bench.wire import AccessLog, Requests
 
 _LIMIT: Final = timedelta(seconds=150)
@@ -47,36 +49,49 @@ class Peer:
         return cls(name="Celery on Redis", broker=url, backend=url, tasks=plan.redis_tasks)
 
 
-async def measure(peer: Peer, plan: Plan, directory: Path) -> Throughput:
-    """Run a worker, have tasks done, end the worker."""
+@dataclass(frozen=True, slots=True)
+class PeerAtWork:
+    """A peer whose worker is up and whose submitter waits to be asked."""
+
+    peer: Peer
+    submitter: Child
+
+    @property
+    def name(self) -> str:
+        """The peer's name."""
+        return self.peer.name
+
+    async def measure(self, milliseconds: int, *, part: int = 1) -> Round:
+        """Have tasks done that sleep for so long; *part* divides their number."""
+        tasks = max(1, self.peer.tasks // part)
+        asked = json.dumps({"tasks": tasks, "milliseconds": milliseconds})
+        told = json.loads(await self.submitter.asked(asked, _LIMIT))
+        requests = self.peer.log.read(told["start"], told["end"]) if self.peer.log else ()
+        return Round(operations=tasks, seconds=told["seconds"], requests=Requests.of_peer(requests), cpu={})
+
+
+@asynccontextmanager
+async def at_work(peer: Peer, plan: Plan, directory: Path) -> AsyncIterator[PeerAtWork]:
+    """Run a worker and a submitter; end both. The first task has found everything connected."""
     environment = {BROKER: peer.broker, BACKEND: peer.backend}
+    stem = peer.name.replace(" ", "-").lower()
     worker = Child.python(
         f"The worker of {peer.name}",
         "celery",
         *("-A", "bench.peers.app", "worker", "--pool", "threads", "--concurrency", str(plan.peer_threads)),
         *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
-        output=directory / "worker.log",
+        output=directory / f"{stem}-worker.log",
         environment=environment,
     )
-    submitter = Child.python(
+    log = () if peer.log is None else ("--access-log", str(peer.log.path))
+    submitter = Child(
         f"The submitter of {peer.name}",
-        "bench.peers.submitter",
-        *("--tasks", str(peer.tasks), "--rounds", str(plan.peer_rounds)),
-        *(() if peer.log is None else ("--access-log", str(peer.log.path))),
-        output=directory / "submitter.log",
+        # It ends with its input, as it must: nothing has to see to it that it does.
+        [sys.executable, "-m", "bench.peers.submitter", *log],
+        output=directory / f"{stem}-submitter.log",
         environment=environment,
     )
     async with worker, submitter:
-        output = await submitter.ends(_LIMIT)
-    rounds = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    return Throughput.of(peer.name, [_round(peer, each) for each in rounds])
-
-
-def _round(peer: Peer, told: Mapping[str, float]) -> Round:
-    requests = peer.log.read(int(told["start"]), int(told["end"])) if peer.log else ()
-    return Round(
-        operations=peer.tasks,
-        seconds=told["seconds"],
-        requests=Requests.of_peer(requests),
-        cpu={},
-    )
+        ready = PeerAtWork(peer, submitter)
+        await ready.measure(0, part=peer.tasks)
+        yield ready

@@ -1,10 +1,12 @@
 """Sends tasks and waits for their results: a program of its own, as Celery is not for event loops.
 
-Prints one line of JSON for each round: how long it took, and where it began and ended in the access log.
+It reads a line of JSON for each round, `{"tasks": 300, "milliseconds": 0}`, and prints one: how long the round took,
+and where it began and ended in the access log. It ends with its input.
 """
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -16,21 +18,18 @@ _PATIENCE: Final = 60
 
 
 def main() -> None:
-    """Do as the command line says."""
+    """Do as the command line and the input say."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tasks", type=int, required=True)
-    parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--access-log", type=Path)
-    given = parser.parse_args()
-    # The first task finds the worker up, and the connections made.
-    noop.delay(-1).get(timeout=_PATIENCE)
-    for _ in range(given.rounds):
-        start, began = _end(given.access_log), time.monotonic()
-        results = [noop.delay(number) for number in range(given.tasks)]
+    log: Path | None = parser.parse_args().access_log
+    for line in sys.stdin:
+        asked = json.loads(line)
+        start, began = _end(log), time.monotonic()
+        results = [noop.delay(number, asked["milliseconds"]) for number in range(asked["tasks"])]
         for result in results:
             result.get(timeout=_PATIENCE)
         seconds = time.monotonic() - began
-        print(json.dumps({"seconds": seconds, "start": start, "end": _end(given.access_log)}), flush=True)
+        print(json.dumps({"seconds": seconds, "start": start, "end": _end(log)}), flush=True)
 
 
 def _end(log: Path | None) -> int:

@@ -49,7 +49,10 @@ def test_every_request_has_a_kind(request_line: str, kind: str, target: str) -> 
     "line",
     [
         "Azurite Queue service is successfully listening at http://127.0.0.1:10001",
-        a_line("GET /acc/AsyncOperations()?$filter=name%20eq%20%27bench%203%3A%20submit_many%27&$select=statuscode"),
+        a_line(
+            "GET /acc/AsyncOperations()?$filter=PartitionKey%20eq%20%2700%27%20and%20"
+            "name%20eq%20%27bench%203%3A%20submit_many%27&$select=statuscode"
+        ),
     ],
 )
 def test_other_lines_and_our_own_looking_do_not_count(line: str) -> None:
@@ -86,6 +89,21 @@ def test_polls_count_apart() -> None:
     assert counted.own == {"queue put": 1, "table read": 1}
     assert counted.polls == 1
     assert counted.background == {"queue poll": 1}
+    assert counted.refused == 1
+
+
+def test_a_peer_pays_for_its_own_requests_alone() -> None:
+    """Our host idles beside it."""
+    requests = [
+        Request("queue", "poll", "celery", 200),
+        Request("blob", "read", "celery", 404),
+        Request("queue", "poll", "async-email", 200),
+        Request("blob", "lease", "azure-webjobs-hosts", 200, periodic=True),
+    ]
+
+    counted = Requests.of_peer(requests)
+
+    assert counted.own == {"queue poll": 1, "blob read": 1}
     assert counted.refused == 1
 
 
