@@ -6,8 +6,11 @@ behaviour, so the same tree works with `func start` and in Azure, and nothing in
 
 Where it differs from the real host, it does so knowingly:
 
-* One worker in this process, whatever FUNCTIONS_WORKER_PROCESS_COUNT says; a synchronous function that outlives
-  functionTimeout goes on in its thread, where the real host restarts the worker process.
+* FUNCTIONS_WORKER_PROCESS_COUNT: all worker processes are started, side by side, before the host serves; the real host
+  serves with the first and starts one more every ten seconds. One that dies is always replaced; the real host ends
+  itself after three deaths for each process. A single worker is not a process of its own: what ends it ends the host.
+* A function that outlives functionTimeout is cancelled. Its worker process is ended only when its event loop does not
+  answer; a synchronous function goes on in its thread. The real host restarts the process.
 * Queue, timer and HTTP triggers with HTTP answers only: other bindings, and retry policies of timers, are not known.
 * Schedules are read in UTC or WEBSITE_TIME_ZONE, as in Azure; Core Tools takes the laptop's zone.
 * Messages that arrive while the host stops are given back at once instead of being run.

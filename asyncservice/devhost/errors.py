@@ -21,6 +21,7 @@ class IndexingFailed(HostError):  # noqa: N818 - reads as the event it describes
 
     def __init__(self, message: str, stack_trace: str = "") -> None:
         super().__init__(f"The functions could not be indexed: {message}")
+        self.reason = message
         #: Where it happened, as the worker reports it; empty when there is no trace.
         self.stack_trace = stack_trace
 

@@ -1,10 +1,22 @@
 """What the worker says of the app: its functions, each with one trigger."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from asyncservice.devhost.errors import ConfigurationInvalid
+from asyncservice.devhost.errors import ConfigurationInvalid, WorkerFailed
+from asyncservice.devhost.settings import resolve_binding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """One function as the worker describes it."""
+
+    id: str
+    name: str
+    #: Each a JSON object, with its placeholders.
+    bindings: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +61,20 @@ class Function:
     #: The parameter that receives the trigger's data.
     parameter: str
     trigger: Trigger
+
+
+def read_functions(descriptions: Iterable[Description], settings: Mapping[str, str]) -> tuple[Function, ...]:
+    """Make Functions of what the worker describes; raise ConfigurationInvalid or WorkerFailed."""
+    return tuple(_read(each, settings) for each in descriptions)
+
+
+def _read(description: Description, settings: Mapping[str, str]) -> Function:
+    try:
+        bindings = [resolve_binding(json.loads(raw), settings) for raw in description.bindings]
+        return read_function(description.id, description.name, bindings)
+    except (KeyError, json.JSONDecodeError) as error:
+        name = description.name
+        raise WorkerFailed(f"The worker describes the function {name} in a way that is not known.") from error
 
 
 def read_function(function_id: str, name: str, bindings: Sequence[Mapping[str, Any]]) -> Function:

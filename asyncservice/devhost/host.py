@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from asyncservice.devhost.connections import Accounts
 from asyncservice.devhost.errors import HostError
-from asyncservice.devhost.functions import Function
+from asyncservice.devhost.functions import Function, read_functions
 from asyncservice.devhost.hostidentity import host_id
 from asyncservice.devhost.hostjson import HostJson
 from asyncservice.devhost.httptrigger import HttpServer, make_router
@@ -22,8 +22,9 @@ from asyncservice.devhost.listeners import Listener, Listeners
 from asyncservice.devhost.logs import configure_logging
 from asyncservice.devhost.pausing import Stop
 from asyncservice.devhost.queuetrigger import HIDDEN_FOR
-from asyncservice.devhost.settings import is_disabled, read_local_settings
+from asyncservice.devhost.settings import is_disabled, read_local_settings, worker_processes
 from asyncservice.devhost.worker import Worker
+from asyncservice.devhost.workerpool import WorkerPool
 
 _log: Final = logging.getLogger("Host.Startup")
 
@@ -111,9 +112,10 @@ class FunctionsHost:
         listener = self._resources.enter_context(_bound_socket(*self._address))
         host, port = listener.getsockname()[:2]
         self._set_variable("WEBSITE_HOSTNAME", f"{host}:{port}")
-        worker = await Worker.start(self._directory, settings)
+        worker = await self._start_worker(worker_processes(settings), options)
         self._resources.push_async_callback(worker.stop)
-        self.functions = tuple(function for function in worker.functions if not is_disabled(function.name, settings))
+        functions = read_functions(worker.descriptions, settings)
+        self.functions = tuple(function for function in functions if not is_disabled(function.name, settings))
         invoker = Invoker(worker, options.function_timeout)
         await self._start_triggers(settings, options, invoker)
         self._server = HttpServer(
@@ -122,6 +124,12 @@ class FunctionsHost:
         await self._server.start(listener)
         self.url = f"http://{host}:{port}"
         _log.info("%d functions of %s are served at %s.", len(self.functions), self._directory.name, self.url)
+
+    async def _start_worker(self, processes: int, options: HostJson) -> Worker | WorkerPool:
+        # A single worker needs no process of its own: it starts faster, and one process is easier to debug.
+        if processes == 1:
+            return await Worker.start(self._directory)
+        return await WorkerPool.start(self._directory, processes, levels=options.log_levels)
 
     async def _start_triggers(self, settings: Mapping[str, str], options: HostJson, invoker: Invoker) -> None:
         listeners = Listeners(

@@ -1,4 +1,4 @@
-"""App settings: local.settings.json below the environment, `%NAME%` in bindings, switched-off functions."""
+"""App settings: local.settings.json below the environment, `%NAME%` in bindings, and those that the host obeys."""
 
 import json
 import re
@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from asyncservice.devhost.errors import ConfigurationInvalid
 
+_PROCESSES: Final = "FUNCTIONS_WORKER_PROCESS_COUNT"
+_MOST_PROCESSES: Final = 10
 _PLACEHOLDER: Final = re.compile(r"%([^%]+)%")
 
 
@@ -72,3 +74,15 @@ def is_disabled(function: str, settings: Mapping[str, str]) -> bool:
         if settings.get(name, "").lower() in {"true", "1"}:
             return True
     return False
+
+
+def worker_processes(settings: Mapping[str, str]) -> int:
+    """Return how many worker processes FUNCTIONS_WORKER_PROCESS_COUNT asks for; less than one counts as one."""
+    text = settings.get(_PROCESSES, "").strip() or "1"
+    try:
+        count = max(int(text), 1)
+    except ValueError:
+        raise ConfigurationInvalid(f"{_PROCESSES} is {text!r}; it must be a number from 1 to 10.") from None
+    if count > _MOST_PROCESSES:
+        raise ConfigurationInvalid(f"{_PROCESSES} is {count}; {_MOST_PROCESSES} is the most that the host allows.")
+    return count

@@ -4,30 +4,28 @@ This is the only module that touches the library. It speaks the worker protocol 
 metadata, invocation) with plain objects for the messages, so an app that runs here was indexed and invoked by the code
 that runs it in Azure.
 
-The worker lives in this process and on its event loop; asynchronous functions run beside the host's own polling, others
-in the library's thread pool (PYTHON_THREADPOOL_THREAD_COUNT). The real host starts as many worker processes as
-FUNCTIONS_WORKER_PROCESS_COUNT says and hands invocations round; this one has a single worker whatever the setting.
-Everything passes through `Worker.invoke`, whose arguments and results are plain data, so that a worker in a process of
-its own can take this one's place. The library keeps its state in module globals: one app in one process.
+A worker lives in the process that starts it and on its event loop; asynchronous functions run beside whatever else runs
+there, others in the library's thread pool (PYTHON_THREADPOOL_THREAD_COUNT). That process is the host's own, or, where
+FUNCTIONS_WORKER_PROCESS_COUNT says two and more, one of the worker's (`asyncservice.devhost.workerprocess`): all that
+passes through `Worker.invoke` is plain data. The library keeps its state in module globals: one app in one process.
 """
 
 import asyncio
-import json
 import logging
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Protocol, Self
 
 import azure_functions_runtime as runtime
 
+from asyncservice.devhost import messages
 from asyncservice.devhost.errors import IndexingFailed, WorkerFailed
-from asyncservice.devhost.functions import Function, read_function
-from asyncservice.devhost.messages import InvocationRequest, ParameterBinding, Protocol, StatusResult, TypedData
-from asyncservice.devhost.settings import resolve_binding
+from asyncservice.devhost.functions import Description
+from asyncservice.devhost.messages import InvocationRequest, ParameterBinding, StatusResult, TypedData
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +41,29 @@ class Result:
 _DONE = Result()
 
 
+class Invocable(Protocol):
+    """What a worker must know of a function to run it."""
+
+    @property
+    def id(self) -> str:
+        """What the worker calls it."""
+        ...
+
+    @property
+    def parameter(self) -> str:
+        """The parameter that receives the trigger's data."""
+        ...
+
+
 class Worker:
     """An app that is loaded and ready to be invoked. Made by `Worker.start`; ended by `stop`."""
 
-    def __init__(self, functions: tuple[Function, ...]) -> None:
+    def __init__(self, descriptions: Sequence[Description]) -> None:
         #: The functions that were indexed, switched-off ones included.
-        self.functions = functions
+        self.descriptions = descriptions
 
     @classmethod
-    async def start(cls, directory: Path, settings: Mapping[str, str]) -> Self:
+    async def start(cls, directory: Path) -> Self:
         """Load the app in *directory*; raise IndexingFailed when it cannot be.
 
         The app's directory becomes the first place from which modules are imported, as it is for the real worker.
@@ -64,14 +76,14 @@ class Worker:
             sys.path.insert(0, path)
         runtime.start_threadpool_executor()
         try:
-            return cls(await _index(directory, settings))
+            return cls(await _index(directory))
         except BaseException:
             await asyncio.to_thread(runtime.stop_threadpool_executor)
             raise
 
     async def invoke(
         self,
-        function: Function,
+        function: Invocable,
         data: TypedData,
         metadata: Mapping[str, TypedData],
         *,
@@ -115,13 +127,13 @@ def _refuse_another_app(directory: Path) -> None:
         raise WorkerFailed(f"This process has loaded the app in {Path(loaded).parent} already; one process, one app.")
 
 
-async def _index(directory: Path, settings: Mapping[str, str]) -> tuple[Function, ...]:
+async def _index(directory: Path) -> Sequence[Description]:
     init = await runtime.worker_init_request(
         SimpleNamespace(
             request=SimpleNamespace(
                 worker_init_request=SimpleNamespace(capabilities={}, function_app_directory=str(directory))
             ),
-            properties={"host": "127.0.0.1", "protos": Protocol},
+            properties={"host": "127.0.0.1", "protos": messages.Protocol},
         )
     )
     if init.result.status != StatusResult.Success:
@@ -129,12 +141,7 @@ async def _index(directory: Path, settings: Mapping[str, str]) -> tuple[Function
     answer = await runtime.functions_metadata_request(SimpleNamespace())
     if not answer.function_metadata_results:
         raise IndexingFailed(f"there is no function_app.py with functions in {directory}.")
-    return tuple(_function(metadata, settings) for metadata in answer.function_metadata_results)
-
-
-def _function(metadata: Any, settings: Mapping[str, str]) -> Function:  # noqa: ANN401 - an object of the library
-    try:
-        bindings = [resolve_binding(json.loads(raw), settings) for raw in metadata.raw_bindings]
-        return read_function(metadata.function_id, metadata.name, bindings)
-    except (KeyError, json.JSONDecodeError) as error:
-        raise WorkerFailed(f"The worker describes the function {metadata.name} in a way that is not known.") from error
+    return tuple(
+        Description(id=each.function_id, name=each.name, bindings=list(each.raw_bindings))
+        for each in answer.function_metadata_results
+    )

@@ -83,10 +83,12 @@ async def web(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
 """
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, azurite_connection: str) -> Iterator[HostProcess]:
+@pytest.fixture(scope="module", params=["1", "2"], ids=["one process", "worker processes"])
+def host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, azurite_connection: str
+) -> Iterator[HostProcess]:
     app = write_app(tmp_path_factory.mktemp("http") / "app", SOURCE)
-    settings = {"AzureWebJobs.off.Disabled": "true"}
+    settings = {"AzureWebJobs.off.Disabled": "true", "FUNCTIONS_WORKER_PROCESS_COUNT": request.param}
     with a_host(app, azurite_connection, settings=settings) as process:
         yield process
 
