@@ -254,9 +254,7 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
     "agenda": (
         _setting("sweep_schedule", "When the sweep looks for work that lost its hint or host.", "NCRONTAB"),
         _setting("hint_grace", "A Ready operation that no host took for this long gets a new hint.", "seconds"),
-        _fixed(
-            "look_again", agenda.LOOK_AGAIN, "The sweep looks this much later again at what it sent a hint.", "seconds"
-        ),
+        _setting("look_again", "The sweep looks this much later again at what it sent a hint.", "seconds"),
         _setting(
             "children_net",
             "One that waits for its children is looked at this often, in case a word was lost.",

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     hint_grace: Annotated[
         timedelta, Field(description="A Ready operation that no host took for this long gets a new hint.")
     ] = timedelta(seconds=60)
+    look_again: Annotated[
+        timedelta, Field(description="The sweep looks this much later again at what may run and has its hint.")
+    ] = timedelta(minutes=2)
     children_net: Annotated[
         timedelta,
         Field(description="An operation that waits for those it started is looked at this often, beside their word."),
@@ -96,7 +99,7 @@ class Settings(BaseSettings):
         return EngineOptions(
             lease=self.lease,
             slice=self.slice,
-            agenda=AgendaPolicy(hint_grace=self.hint_grace, children_net=self.children_net),
+            agenda=AgendaPolicy(hint_grace=self.hint_grace, look_again=self.look_again, children_net=self.children_net),
             shards=self.shards,
             max_depth=self.max_depth,
         )

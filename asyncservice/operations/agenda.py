@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from copy import replace
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 ROWS_A_SHARD: Final = 200
 #: Partitions looked at side by side.
 SHARDS_AT_ONCE: Final = 4
-#: A Ready operation that was hinted at again, or still waits behind others, is looked at again after this long.
-LOOK_AGAIN: Final = timedelta(minutes=2)
 
 
 class Repair(StrEnum):
@@ -146,7 +144,10 @@ async def _hint_again(engine: Engine, stored: Stored, fronts: _Fronts, now: date
     if not waits_its_turn:
         await engine.hints.send(family, [Ticket(engine.store.place(operation))], now=now)
     await engine.store.replace(
-        stored, replace(operation, version=operation.version + 1), now=now, look_again=now + LOOK_AGAIN
+        stored,
+        replace(operation, version=operation.version + 1),
+        now=now,
+        look_again=now + engine.store.agenda.look_again,
     )
     return Repair.MOVED if waits_its_turn else Repair.HINTED
 

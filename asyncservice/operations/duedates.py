@@ -55,6 +55,8 @@ class AgendaPolicy:
     slack: timedelta = timedelta(minutes=2)
     #: An operation that waits for those it started is looked at this often, in case the last one's word was lost.
     children_net: timedelta = timedelta(minutes=5)
+    #: One that may run, and that the sweep hinted at or saw wait behind others, is looked at again after this long.
+    look_again: timedelta = timedelta(minutes=2)
     #: Hints can be sent this long ahead of time; what is due later gets its hint from the sweep.
     horizon: timedelta = timedelta(days=6, hours=23)
 

@@ -316,15 +316,22 @@ class Engine:
         await self._conclude(attempt, self._decide(attempt, handler, registration))
 
     def _decide(self, attempt: Attempt, handler: asyncio.Future[object], registration: Registration) -> Change:
-        now = self.clock.now()
+        # The clock is read when the change is made, which may be again, after what somebody else wrote meanwhile: the
+        # history's moments go forward.
         error = None if handler.cancelled() else handler.exception()
         if attempt.stop_requested and (handler.cancelled() or outcomes.contains(error, Stopped)):
-            return lambda record: lifecycle.stopped(record, now=now)
+            return lambda record: lifecycle.stopped(record, now=self.clock.now())
         if handler.cancelled():
-            return lambda record: lifecycle.interrupted(record, now=now, reason="the handler was cancelled")
-        if error is not None:
-            return outcomes.after_error(error, now=now, policy=registration.retry, random=self._rng)
-        return outcomes.after_return(handler.result(), now=now)
+            reason = "the handler was cancelled"
+            return lambda record: lifecycle.interrupted(record, now=self.clock.now(), reason=reason)
+
+        def outcome(record: AsyncOperation) -> AsyncOperation:
+            now = self.clock.now()
+            if error is not None:
+                return outcomes.after_error(error, now=now, policy=registration.retry, random=self._rng)(record)
+            return outcomes.after_return(handler.result(), now=now)(record)
+
+        return outcome
 
     async def _conclude(self, attempt: Attempt, change: Change) -> None:
         """Write what became of the attempt; send the next hint where there is a next time."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from asyncservice.operations import agenda, awaiting, codec, history, ids, rebuilding, tokens
+from asyncservice.operations import awaiting, codec, history, ids, rebuilding, tokens
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
 from asyncservice.operations.rebuilding import CLOCK_SKEW
@@ -149,7 +149,7 @@ def latest_row(store: OperationStore, operation: AsyncOperation, now: datetime) 
     if due is None or operation.is_locked:
         return due
     may_run = operation.statecode is StateCode.READY or due <= now
-    return max(due, now + agenda.LOOK_AGAIN) if may_run else due
+    return max(due, now + store.agenda.look_again) if may_run else due
 
 
 async def _of_its_line(store: OperationStore, record: Record) -> AsyncIterator[str]:

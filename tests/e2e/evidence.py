@@ -28,8 +28,6 @@ _ENDINGS = frozenset(
 )
 #: The endings after which the piece of work that was under way is done again: the window of "at least once".
 _TAKEN_BACK = frozenset({Action.INTERRUPT, Action.TRY_LATER, Action.STOP})
-#: A sweep that has looked at an operation that may run looks again after this long.
-_LOOK_AGAIN = timedelta(minutes=2)
 #: The history counts milliseconds, the ledger microseconds.
 _GRAIN = timedelta(milliseconds=1)
 
@@ -86,7 +84,7 @@ class Evidence:
                 continue
             if readiness(operation, now) is Readiness.CLAIMABLE and not operation.is_locked:
                 # When a sweep has looked and sent a hint, or seen it in the queue, it looks again later.
-                due = max(due, now + _LOOK_AGAIN)
+                due = max(due, now + policy.look_again)
             assert operation.agendaon <= due, f"{label} is due at {due}, its agenda row stands at {operation.agendaon}"
             named.append(ids.agenda_key(operation.agendaon, self.places[operation.asyncoperationid]))
         assert sorted(named) == sorted(self.agenda)
@@ -135,7 +133,7 @@ def check_attempts(operation: AsyncOperation) -> None:
     finished = 0
     before = operation.history[0].on
     for entry in operation.history:
-        assert entry.on >= before, f"{operation.asyncoperationid}: time ran backwards"
+        assert entry.on >= before, f"{operation.asyncoperationid}: time ran backwards: {operation.history}"
         before = entry.on
         if entry.action == Action.CLAIM:
             assert running is None, f"{operation.asyncoperationid}: attempt {entry.attempt} began inside another"

@@ -48,6 +48,8 @@ FAULTS: Final = float(os.environ.get("E2E_FAULTS", "0.01"))
 SEED: Final = int(os.environ.get("E2E_SEED", "3"))
 #: The whole must have ended after this long; what it takes is printed.
 LIMIT: Final = timedelta(seconds=120 + OPERATIONS * 0.1 + KILLS * 5)
+#: What the sweep may otherwise leave for minutes, it looks at again within seconds.
+_LOOK_AGAIN: Final = timedelta(seconds=10)
 _CHILDREN_NET: Final = timedelta(seconds=10)
 _GRACE: Final = timedelta(seconds=5)
 
@@ -183,6 +185,7 @@ class Herd:
     async def _one(self) -> Host:
         settings = {
             ledger.SETTING: str(self._effects),
+            "ASYNCSERVICE_LOOK_AGAIN": f"00:00:{_LOOK_AGAIN.seconds}",
             "ASYNCSERVICE_CHILDREN_NET": f"00:00:{_CHILDREN_NET.seconds}",
             "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:01",
         }
@@ -198,7 +201,7 @@ async def restart(emulator: Azurite, proxy: Proxy, direct: AsyncServiceClient) -
     await proxy.tell("cut")
     await asyncio.sleep(0.5)
     before = await Evidence.of(direct.storage)
-    policy = AgendaPolicy(hint_grace=_GRACE, children_net=_CHILDREN_NET)
+    policy = AgendaPolicy(hint_grace=_GRACE, look_again=_LOOK_AGAIN, children_net=_CHILDREN_NET)
     before.check_agenda(policy, datetime.now(UTC))
     await emulator.stop()
     await emulator.start()

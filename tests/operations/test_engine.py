@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,6 +26,7 @@ from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.retry import RetryPolicy
 from asyncservice.operations.states import StatusCode
 from asyncservice.storage.account import Storage
+from asyncservice.storage.tables import Table
 from tests.operations.world import World, until
 from tests.support import VirtualClock, an_id, an_operation
 
@@ -612,3 +615,48 @@ async def _newer(world: World, operation_id: object, version: int) -> bool:
 
 async def _has_checkpoint(world: World, operation_id: object) -> bool:
     return (await world.get(operation_id)).checkpoint is not None  # type: ignore[arg-type]
+
+
+class Overtaken:
+    """A table that lets somebody else write before the first transaction that is sent to it."""
+
+    def __init__(self, table: Table, first: Callable[[], Awaitable[object]]) -> None:
+        self._table, self._first = table, first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    async def commit(self, *args: Any) -> Any:
+        first, self._first = self._first, nothing
+        await first()
+        return await self._table.commit(*args)
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+async def test_the_history_goes_forward_when_somebody_asks_while_the_end_is_written(
+    storage: Storage, world: World, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await World(storage, clock, host="other").open()
+    go = asyncio.Event()
+
+    async def handler(_: OperationContext) -> Outcome:
+        await go.wait()
+
+    world.handle(handler)
+    operation_id = await world.submit()
+    running = await world.start(operation_id)
+
+    async def pause_a_second_later() -> None:
+        clock.jump(timedelta(seconds=1))
+        await other.control.pause(operation_id)
+
+    monkeypatch.setattr(world.engine.store, "table", Overtaken(world.engine.store.table, pause_a_second_later))
+    go.set()
+    await running
+    operation = await world.get(operation_id)
+    assert actions(operation) == ["create", "claim", "pause", "succeed"]
+    moments = [entry.on for entry in operation.history]
+    assert moments == sorted(moments)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
-from asyncservice.operations import agenda, awaiting, codec, history, ids, tokens
+from asyncservice.operations import awaiting, codec, history, ids, tokens
 from asyncservice.operations.duedates import NEVER, AgendaPolicy
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
@@ -313,7 +313,7 @@ class Watch:
             due = self._policy.due(operation, now)
             if named is None or due is None:
                 continue
-            looked_again = None if self._last_sweep is None else self._last_sweep + agenda.LOOK_AGAIN
+            looked_again = None if self._last_sweep is None else self._last_sweep + self._policy.look_again
             runnable = operation.statecode is StateCode.READY or due <= now + SKEW
             if runnable and not operation.is_locked and looked_again is not None:
                 due = max(due, looked_again + SKEW)
