@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from asyncservice.devhost.azurite import Azurite
+from asyncservice.operations.store import OperationStore
+from asyncservice.storage.azure import AzureStorage
 from bench.wire import AccessLog, Request, Requests, Role, read_line
 
 
@@ -65,7 +68,7 @@ def test_the_sweep_and_the_hosts_blobs_are_background() -> None:
     sweep = read_line(
         a_line(
             "GET /acc/AsyncOperations()?$select=PartitionKey,RowKey"
-            "&$filter=PartitionKey%20eq%20%2704%27%20and%20RowKey%20ge%20%27a%27%20and%20RowKey%20lt%20%27a001%27"
+            "&$filter=PartitionKey%20eq%20%2704%27%20and%20RowKey%20ge%20%27_%27%20and%20RowKey%20lt%20%27a001%27"
         )
     )
     lease = read_line(a_line("PUT /acc/azure-webjobs-hosts/locks/h/sweep?comp=lease"))
@@ -119,3 +122,19 @@ def test_a_log_is_read_between_two_places(tmp_path: Path) -> None:
 
     assert [request.target for request in log.read(start, end)] == ["queue1"]
     assert [request.target for request in log.read(start)] == ["queue1", "queue2"]
+
+
+async def test_what_the_sweep_really_asks_is_taken_for_the_sweep(tmp_path: Path) -> None:
+    """Were it taken for work, every round that a sweep meets would seem dearer."""
+    log = AccessLog(tmp_path / "access.log")
+    async with (
+        Azurite(access_log=log.path) as azurite,
+        AzureStorage.from_connection_string(azurite.connection_string) as storage,
+    ):
+        store = OperationStore(storage)
+        await store.open()
+        start = log.end()
+        await store.look(3, NOON, limit=10)
+        [asked] = log.read(start)
+
+    assert (asked.kind, asked.periodic) == ("table query", True)
