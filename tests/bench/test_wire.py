@@ -8,6 +8,7 @@ from asyncservice.devhost.azurite import Azurite
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.azure import AzureStorage
 from bench.wire import AccessLog, Request, Requests, Role, read_line
+from tests.support import NOON
 
 
 def a_line(request: str, status: int = 200) -> str:
