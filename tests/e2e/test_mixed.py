@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
+import pytest
+
 from asyncservice.client import AsyncServiceClient
 from asyncservice.devhost.azurite import Azurite
 from asyncservice.devhost.connections import development_connection_string
@@ -48,10 +50,16 @@ FAULTS: Final = float(os.environ.get("E2E_FAULTS", "0.01"))
 SEED: Final = int(os.environ.get("E2E_SEED", "3"))
 #: The whole must have ended after this long; what it takes is printed.
 LIMIT: Final = timedelta(seconds=120 + OPERATIONS * 0.1 + KILLS * 5)
-#: What the sweep may otherwise leave for minutes, it looks at again within seconds.
-_LOOK_AGAIN: Final = timedelta(seconds=10)
-_CHILDREN_NET: Final = timedelta(seconds=10)
-_GRACE: Final = timedelta(seconds=5)
+#: What the sweep may otherwise leave for minutes, it looks at again within seconds. Whoever writes a record writes its
+#: agenda row, so clients have the same settings as hosts.
+POLICY: Final = AgendaPolicy(
+    hint_grace=timedelta(seconds=5), look_again=timedelta(seconds=10), children_net=timedelta(seconds=10)
+)
+SETTINGS: Final = {
+    "ASYNCSERVICE_HINT_GRACE": f"00:00:{POLICY.hint_grace.seconds:02}",
+    "ASYNCSERVICE_LOOK_AGAIN": f"00:00:{POLICY.look_again.seconds:02}",
+    "ASYNCSERVICE_CHILDREN_NET": f"00:00:{POLICY.children_net.seconds:02}",
+}
 
 
 class Proxy:
@@ -99,8 +107,12 @@ class Course:
     looked_at: int = 0
 
 
-async def test_nothing_is_lost_and_nothing_runs_twice_at_once_whatever_happens(tmp_path: Path) -> None:
+async def test_nothing_is_lost_and_nothing_runs_twice_at_once_whatever_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     print(f"seed {SEED}")  # noqa: T201 - shown when it fails
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
     intents = draw(SEED, OPERATIONS)
     effects, course, began = tmp_path / "ledger", Course(), time.monotonic()
     emulator = Azurite(port=three_free_ports(), data=tmp_path / "azurite")
@@ -184,9 +196,8 @@ class Herd:
 
     async def _one(self) -> Host:
         settings = {
+            **SETTINGS,
             ledger.SETTING: str(self._effects),
-            "ASYNCSERVICE_LOOK_AGAIN": f"00:00:{_LOOK_AGAIN.seconds}",
-            "ASYNCSERVICE_CHILDREN_NET": f"00:00:{_CHILDREN_NET.seconds}",
             "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:01",
         }
         return await self._hosts.start(settings)
@@ -201,8 +212,7 @@ async def restart(emulator: Azurite, proxy: Proxy, direct: AsyncServiceClient) -
     await proxy.tell("cut")
     await asyncio.sleep(0.5)
     before = await Evidence.of(direct.storage)
-    policy = AgendaPolicy(hint_grace=_GRACE, look_again=_LOOK_AGAIN, children_net=_CHILDREN_NET)
-    before.check_agenda(policy, datetime.now(UTC))
+    before.check_agenda(POLICY, datetime.now(UTC))
     await emulator.stop()
     await emulator.start()
     after = await Evidence.of(direct.storage)
