@@ -62,7 +62,7 @@ FULL: Final = Plan(
         Load(MANY, 2000, LONG),
     ),
     rounds=5,
-    rounds_time=timedelta(minutes=5),
+    rounds_time=timedelta(seconds=200),
     lone=60,
     lone_pause=timedelta(milliseconds=600),
     settling=timedelta(seconds=6),
@@ -72,7 +72,7 @@ FULL: Final = Plan(
     azure_tasks=300,
     redis_tasks=1000,
     hosting=((1, 1), (2, 1), (3, 1), (1, 2)),
-    hosting_loads=(Load(MANY, 5000), Load(MANY, 5000, LONG)),
+    hosting_loads=(Load(MANY, 3000), Load(MANY, 3000, LONG)),
     hosting_rounds=3,
 )
 
@@ -97,7 +97,7 @@ QUICK: Final = Plan(
     loaded=timedelta(seconds=1),
     azure_tasks=10,
     redis_tasks=30,
-    hosting=((1, 1), (2, 1)),
+    hosting=((1, 1), (2, 1), (1, 2)),
     hosting_loads=(Load(MANY, 64, LONG),),
     hosting_rounds=1,
 )
