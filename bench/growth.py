@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from bench import bare, load, processes
+from bench import bare, load
 from bench.ground import a_ground
 from bench.load import MANY, Load
 from bench.progress import Steps
@@ -40,14 +40,9 @@ async def sized(
         size=size,
         measured=measured,
         memory=Memory(before=mebibytes(before), after=mebibytes(after)),
-        emulator=mebibytes(emulator_memory(stage)),
+        emulator=mebibytes(stage.emulator_memory()),
         bare=await bare.measure(stage.connection, rows),
     )
-
-
-def emulator_memory(stage: Stage) -> int | None:
-    """Return the emulator's resident memory in bytes."""
-    return processes.memory(stage.meter.taking_part().get("azurite", ()))
 
 
 @asynccontextmanager

@@ -32,11 +32,11 @@ class Meter:
     """Reads the clocks. *taking_part* returns the processes that take part, by the name of their group."""
 
     def __init__(self, log: AccessLog, taking_part: Callable[[], Mapping[str, Iterable[int]]]) -> None:
-        self.log, self.taking_part = log, taking_part
+        self.log, self._taking_part = log, taking_part
 
     def mark(self) -> Mark:
         """Take the readings of this moment."""
-        groups = self.taking_part()
+        groups = self._taking_part()
         cpu = {name: seconds for name, pids in groups.items() if (seconds := processes.cpu(pids)) is not None}
         return Mark(time.monotonic(), self.log.end(), cpu)
 

@@ -17,7 +17,7 @@ from asyncservice.operations.store import DEFAULT_SHARDS, TABLE
 from asyncservice.storage.azure import AzureStorage
 from asyncservice.storage.tables import MAX_WRITES, Insert, Write
 from bench import load
-from bench.growth import emulator_memory, in_memory, mebibytes, sized
+from bench.growth import in_memory, mebibytes, sized
 from bench.load import MANY, TYPE, Load
 from bench.progress import Steps
 from bench.results import Results, Throughput
@@ -54,7 +54,7 @@ async def measure(number: int, steps: Steps, results: Results) -> None:
             if present < goal:
                 results.skipped.append(
                     f"The emulator bears no more: {present:,} records, "
-                    f"{mebibytes(emulator_memory(stage)) or 0:,.0f} MiB of memory."
+                    f"{mebibytes(stage.emulator_memory()) or 0:,.0f} MiB of memory."
                 )
                 return
 
@@ -74,7 +74,7 @@ async def _write(stage: Stage, present: int, goal: int, steps: Steps) -> int:
         async def writer() -> None:
             nonlocal written
             for partition, writes in transactions:
-                if (emulator_memory(stage) or 0) > _MEMORY_LIMIT:
+                if (stage.emulator_memory() or 0) > _MEMORY_LIMIT:
                     return
                 await table.commit(partition, writes)
                 written += len(writes)

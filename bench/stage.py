@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from asyncservice.client import AsyncServiceClient
+from bench import processes
 from bench.children import ROOT, ChildFailed
 from bench.ground import Ground
 from bench.hosts import Hosts
@@ -42,9 +43,15 @@ class Stage:
 
     connection: str
     hosts: Hosts
+    #: The emulator's process id.
+    emulator: int | None
     client: AsyncServiceClient
     records: Records
     meter: Meter
+
+    def emulator_memory(self) -> int | None:
+        """Return the emulator's resident memory in bytes."""
+        return None if self.emulator is None else processes.memory([self.emulator])
 
     async def completed(self, name: str, count: int, start: Mark, working: frozenset[str]) -> Outcome:
         """Wait until *count* operations of that name have succeeded; raise ChildFailed when they do not.
@@ -90,8 +97,7 @@ async def a_stage(ground: Ground, *, app: Path = ROOT) -> AsyncIterator[Stage]:
 
     *app* is another directory to take the app from, and its settings.
     """
-    emulator = ground.azurite
-    connection = emulator.connection_string
+    connection, emulator = ground.azurite.connection_string, ground.azurite.pid
     async with (
         AsyncServiceClient.from_connection_string(connection) as client,
         Records(connection) as records,
@@ -100,6 +106,6 @@ async def a_stage(ground: Ground, *, app: Path = ROOT) -> AsyncIterator[Stage]:
         await hosts.be(1)
 
         def taking_part() -> Mapping[str, Iterable[int]]:
-            return {"host": hosts.pids()} | ({"azurite": [emulator.pid]} if emulator.pid else {})
+            return {"host": hosts.pids()} | ({"azurite": [emulator]} if emulator else {})
 
-        yield Stage(connection, hosts, client, records, Meter(ground.log, taking_part))
+        yield Stage(connection, hosts, emulator, client, records, Meter(ground.log, taking_part))
