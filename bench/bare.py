@@ -11,7 +11,7 @@ from typing import Final
 
 from asyncservice.operations.store import TABLE
 from asyncservice.storage.azure import AzureStorage
-from asyncservice.storage.tables import MAX_WRITES, Delete, Insert, Table
+from asyncservice.storage.tables import MAX_WRITES, Delete, Insert, Put, Table
 from bench.results import Bare
 
 _PARTITION: Final = "bench"
@@ -30,6 +30,7 @@ async def measure(connection: str, rows: int) -> Bare:
         milliseconds = {
             "transaction of 2 inserts": await _median(_pair(table), _TIMES),
             "point read": await _median(_read(table), _TIMES),
+            "replace": await _median(_replace(table), _TIMES),
             "delete": await _median(_delete(table), _TIMES),
             "transaction of 100 inserts": await _median(_hundred(table), _FEW_TIMES, first=1),
             "query of one partition": await _median(_query(table), _FEW_TIMES),
@@ -55,6 +56,10 @@ def _pair(table: Table) -> Callable[[int], Awaitable[object]]:
 
 def _read(table: Table) -> Callable[[int], Awaitable[object]]:
     return lambda number: table.read(_PARTITION, f"p{number:04}-record")
+
+
+def _replace(table: Table) -> Callable[[int], Awaitable[object]]:
+    return lambda number: table.commit(_PARTITION, [Put(f"p{number:04}-record", _VALUES)])
 
 
 def _delete(table: Table) -> Callable[[int], Awaitable[object]]:
