@@ -29,6 +29,7 @@ from asyncservice.operations import (
     reservation,
     retention,
     rules,
+    slots,
     store,
     switch,
     transition,
@@ -202,6 +203,25 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
             "seconds",
             own=_default_of(Registration, "slice"),
             dataverse="120 for a message with its plug-ins",
+        ),
+        _setting("concurrency", "Operations that one worker process runs at the same time.", "operations"),
+        _Entry(
+            name="family_slots",
+            what="So many of them are kept for each family.",
+            unit="operations",
+            read=lambda source: slots.own_slots(source.settings.concurrency),
+        ),
+        _fixed(
+            "slot_patience",
+            slots.PATIENCE,
+            "What a process has taken and cannot begin within this time is left to other hosts.",
+            "seconds",
+        ),
+        _fixed(
+            "slot_pause",
+            slots.LONGEST_PAUSE,
+            "A process that has left work to others takes more when there is room, or after this long.",
+            "seconds",
         ),
         _fixed(
             "deaths",

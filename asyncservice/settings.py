@@ -87,6 +87,9 @@ class Settings(BaseSettings):
         timedelta | None,
         Field(description="How long a handler works before it yields; each operation type's own without it."),
     ] = None
+    concurrency: Annotated[
+        int, Field(ge=1, description="Operations that one worker process runs at the same time.")
+    ] = 256
     max_depth: Annotated[
         int, Field(ge=1, description="Operations that cause each other may be this deep; the next one is failed.")
     ] = 16
@@ -102,6 +105,7 @@ class Settings(BaseSettings):
             agenda=AgendaPolicy(hint_grace=self.hint_grace, look_again=self.look_again, children_net=self.children_net),
             shards=self.shards,
             max_depth=self.max_depth,
+            concurrency=self.concurrency,
         )
 
     def retention(self) -> Retention:

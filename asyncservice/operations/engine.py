@@ -9,10 +9,11 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
+from typing import Any
 from uuid import UUID
 
 from asyncservice.operations import (
@@ -24,6 +25,7 @@ from asyncservice.operations import (
     insertion,
     lifecycle,
     outcomes,
+    slots,
     switch,
 )
 from asyncservice.operations.attempt import Attempt, Stopped
@@ -37,6 +39,7 @@ from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import Family
 from asyncservice.operations.outcomes import Change
 from asyncservice.operations.record import AsyncOperation, Stored, check
+from asyncservice.operations.slots import Party, Slots
 from asyncservice.operations.states import StateCode
 from asyncservice.operations.store import OperationStore
 from asyncservice.operations.switch import PATIENCE, Switch
@@ -71,7 +74,7 @@ class EngineOptions:
     max_depth: int = 16
     #: Partitions, at the very first start.
     shards: int = 16
-    #: Operations that one process runs at the same time; others wait for their turn, unclaimed.
+    #: Operations that one process runs at the same time; others wait for their turn, unclaimed, or go to other hosts.
     concurrency: int = 256
     #: How long, in seconds, a write or a hint may wait for company that is under way; None waits for its answer.
     linger: float | None = LINGER
@@ -97,7 +100,7 @@ class Engine:
         self.switch = Switch(self.store.table, clock, partitions=lambda: self.store.partitions)
         self.control = Control(self.store, now=self.now, follow_up=self.follow_up)
         self._rng = rng or random.SystemRandom()
-        self._slots = asyncio.Semaphore(self.options.concurrency)
+        self.slots = Slots(self.options.concurrency)
 
     async def open(self, *, prepare: Callable[[], Awaitable[None]] | None = None) -> None:
         """Be ready to work: one request, and at the very first start those that make tables, queues, containers.
@@ -171,29 +174,55 @@ class Engine:
 
     async def run(self, message: str) -> None:
         """Run what a hint names. Raises ValueError when the message is no hint; storage errors pass through."""
-        tickets = hints.read_tickets(message)
-        if len(tickets) == 1:
-            await self.run_one(tickets[0].place, tickets[0].copy)
-            return
-        known: dict[Place, Stored | None] = {each.place: each.copy for each in tickets}
-        unknown = [each.place for each in tickets if each.copy is None]
-        if unknown:
+        known: dict[Place, Stored | None] = {each.place: each.copy for each in hints.read_tickets(message)}
+        unknown = [place for place, copy in known.items() if copy is None]
+        if len(unknown) == 1:
+            known[unknown[0]] = await self.store.read_place(unknown[0])
+        elif unknown:
             known |= await self.store.read_places(unknown)
         work = [(place, stored) for place, stored in known.items() if stored is not None]
-        results = await asyncio.gather(*(self.run_one(place, stored) for place, stored in work), return_exceptions=True)
-        errors = [result for result in results if isinstance(result, Exception)]
+        party = Party[Stored](self.slots)
+        results = await asyncio.gather(
+            *(self._run_in_turn(party, place, stored) for place, stored in work),
+            self._hand_back(party),
+            return_exceptions=True,
+        )
+        errors = [result for result in results if isinstance(result, BaseException)]
+        if errors and len(work) == 1:
+            raise errors[0]
         if errors:
-            raise ExceptionGroup(f"{len(errors)} of {len(results)} operations could not be run", errors)
+            raise BaseExceptionGroup(f"{len(errors)} of {len(work)} operations could not be run", errors)
 
-    async def run_one(self, place: Place, known: Stored | None = None) -> None:
-        """Claim the operation at *place*, run its handler, settle. Does nothing when there is nothing to do.
+    async def run_one(self, place: Place) -> None:
+        """Claim the operation at *place*, run its handler, settle. Does nothing when there is nothing to do."""
+        stored = await self.store.read_place(place)
+        if stored is not None:
+            await self._run_in_turn(Party(self.slots), place, stored)
 
-        *known* is what was seen of it lately, where that saves a read.
-        """
-        async with self._slots:
-            stored = await self._claim(place, known)
-            if stored is not None:
+    async def _run_in_turn(self, party: Party[Stored], place: Place, known: Stored) -> None:
+        async with party.turn(hints.family_of(known.operation), known) as has_come:
+            if has_come and (stored := await self._claim(place, known)) is not None:
                 await self._run(stored)
+
+    async def _hand_back(self, party: Party[Stored]) -> None:
+        """Leave to other hosts what cannot begin here soon; then take nothing more until there is room."""
+        if not party.is_waiting or await self._happens(party.all_have_begun(), within=slots.PATIENCE):
+            return
+        late = party.give_up()
+        await self._hint_all([stored for _, stored in late], tickets=hints.MAX_TICKETS)
+        for family in {family for family, _ in late}:
+            await self._happens(self.slots.room(family), within=slots.LONGEST_PAUSE)
+
+    async def _happens(self, something: Coroutine[Any, Any, None], *, within: timedelta) -> bool:
+        """Wait for *something*, but no longer than that; return whether it happened."""
+        awaited = asyncio.ensure_future(something)
+        limit = asyncio.ensure_future(self.clock.sleep(within))
+        try:
+            done, _ = await asyncio.wait({awaited, limit}, return_when=asyncio.FIRST_COMPLETED)
+            return awaited in done
+        finally:
+            awaited.cancel()
+            limit.cancel()
 
     async def _run(self, stored: Stored) -> None:
         registration = self.registry.get(stored.operation.operationtype)
@@ -262,12 +291,13 @@ class Engine:
             found += len(waiting)
         return found
 
-    async def _claim(self, place: Place, known: Stored | None) -> Stored | None:
-        """Take the operation at *place* for this host; None when it is gone, finished, held, not due, or stopped."""
-        while True:
-            stored, known = known or await self.store.read_place(place), None
-            if stored is None:
-                return None
+    async def _claim(self, place: Place, known: Stored) -> Stored | None:
+        """Take the operation at *place* for this host; None when it is gone, finished, held, not due, or stopped.
+
+        *known* is what was seen of it lately.
+        """
+        stored: Stored | None = known
+        while stored is not None:
             now = self.clock.now()
             if duedates.readiness(stored.operation, now) is not Readiness.CLAIMABLE:
                 return None
@@ -278,6 +308,7 @@ class Engine:
                 gate = switch.gate(hints.family_of(stored.operation))
                 taken = await self.store.replace(stored, after, now=now, also=[gate])
             except ChangedMeanwhile:
+                stored = await self.store.read_place(place)
                 continue
             except RowConflict:
                 return None  # The family is stopped. It stays Ready; the start of the service sends a new hint.
@@ -287,6 +318,7 @@ class Engine:
             if duedates.has_expired(taken.operation, self.clock.now()):
                 return None  # The claim took longer than the lease: others may take it back any moment.
             return taken
+        return None
 
     def _outlasted(self, claimed: Stored) -> bool:
         """Whether the claim took so long that a stop may have returned since it was made."""

@@ -5,7 +5,7 @@ read before it claims: the claim applies to the version that was copied, or not 
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.store import stored_from
 from asyncservice.storage.account import Storage
 from asyncservice.storage.company import LINGER, Company, Member
-from asyncservice.storage.queues import MAX_HIDDEN, Queue
+from asyncservice.storage.queues import MAX_HIDDEN, Queue, QueueMessage
 from asyncservice.storage.tables import Row
 
 #: The inbox that other services write to.
@@ -109,9 +109,23 @@ class Hints:
             await self._queues[family].send(write_tickets(tickets), hidden_for=hidden)
 
     async def oldest(self, family: Family) -> datetime | None:
-        """Return when the oldest visible hint of a family was sent, or None when none waits."""
+        """Return since when the oldest visible hint of a family has waited, or None when none waits.
+
+        A hint that was handed back was sent anew, but what it names has waited all the time.
+        """
         waiting = await self._queues[family].peek()
-        return waiting[0].inserted_on if waiting else None
+        return min(_waits_since(waiting[0])) if waiting else None
+
+
+def _waits_since(message: QueueMessage) -> Iterator[datetime]:
+    yield message.inserted_on
+    try:
+        tickets = read_tickets(message.text)
+    except ValueError:
+        return  # No hint of ours: whoever takes it says so.
+    for each in tickets:
+        if each.copy is not None and each.copy.operation.readyon is not None:
+            yield each.copy.operation.readyon
 
 
 class _Message:

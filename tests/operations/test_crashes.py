@@ -193,7 +193,7 @@ async def event(world: World, _: Ledger) -> None:
 async def recovered(world: World, _: Ledger) -> None:
     """Take back an attempt whose host died, and run it."""
     stored = await world.engine.submit(an_operation(OURS, data="{}"))
-    await world.engine._claim(world.engine.store.place(stored.operation), None)
+    await world.engine._claim(world.engine.store.place(stored.operation), stored)
     await world.pass_time(timedelta(minutes=2), step=timedelta(minutes=2))
 
 

@@ -550,6 +550,7 @@ async def test_postponing_a_ready_operation_holds_it_until_then(world: World) ->
     assert (await world.get(operation_id)).statuscode is StatusCode.WAITING
     with pytest.raises(InvalidOperation, match="future"):
         await world.control.postpone(await world.submit(), world.clock.now())
+    await world.run_everything()
     world.clock.jump(timedelta(hours=1, seconds=1))
     await world.sweep()
     await world.run_everything()
