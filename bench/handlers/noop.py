@@ -1,6 +1,7 @@
 """An operation that does nothing, for one type of each family: what is left is what the service itself costs."""
 
 import asyncio
+import time
 from typing import Final
 
 from asyncservice.operations.handling import OperationContext, Outcome, registry
@@ -8,12 +9,18 @@ from bench.families import TYPES
 
 #: The member of an operation's data that says how long it sleeps, as one that waits for an answer would.
 MILLISECONDS: Final = "milliseconds"
+#: The member that says how long it computes, in milliseconds of the processor's time.
+COMPUTES: Final = "computes"
 
 
 async def noop(context: OperationContext) -> Outcome:
-    """Do nothing, for as long as it is told."""
+    """Do nothing, for as long as it is told, or as busily."""
     if milliseconds := context.data.get(MILLISECONDS):
         await asyncio.sleep(milliseconds / 1000)
+    if computes := context.data.get(COMPUTES):
+        end = time.thread_time() + computes / 1000
+        while time.thread_time() < end:
+            pass
     return None
 
 
