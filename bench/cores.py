@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from asyncservice.operations.operationtypes import OperationType
+from bench.families import COMPUTES
 from bench.ground import a_ground
-from bench.handlers.noop import COMPUTES
 from bench.load import WORKING
 from bench.records import shares
 from bench.results import Round

@@ -11,7 +11,7 @@ from typing import Any, Final
 from asyncservice.client import AsyncServiceClient
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import OperationType
-from bench.handlers.noop import MILLISECONDS
+from bench.families import MILLISECONDS
 from bench.records import shares
 from bench.results import Round
 from bench.stage import Stage

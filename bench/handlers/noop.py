@@ -2,15 +2,9 @@
 
 import asyncio
 import time
-from typing import Final
 
 from asyncservice.operations.handling import OperationContext, Outcome, registry
-from bench.families import TYPES
-
-#: The member of an operation's data that says how long it sleeps, as one that waits for an answer would.
-MILLISECONDS: Final = "milliseconds"
-#: The member that says how long it computes, in milliseconds of the processor's time.
-COMPUTES: Final = "computes"
+from bench.families import COMPUTES, MILLISECONDS, TYPES
 
 
 async def noop(context: OperationContext) -> Outcome:
