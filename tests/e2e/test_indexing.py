@@ -14,25 +14,16 @@ from tests.e2e.hosts import ROOT
 #: the app in globals of its modules.
 INDEX = """
 import asyncio, json, pathlib, sys
-from asyncservice.devhost import worker
-
-found = {}
-read_function = worker.read_function
-
-def recorded(function_id, name, bindings):
-    assert name not in found, f"{name} is there twice"
-    found[name] = bindings
-    return read_function(function_id, name, bindings)
-
-worker.read_function = recorded
+from asyncservice.devhost.worker import Worker
 
 async def index():
-    started = await worker.Worker.start(pathlib.Path(sys.argv[1]), {})
-    assert sorted(function.name for function in started.functions) == sorted(found)
+    started = await Worker.start(pathlib.Path(sys.argv[1]))
+    found = {each.name: [json.loads(binding) for binding in each.bindings] for each in started.descriptions}
+    assert len(found) == len(started.descriptions), "a name is there twice"
     await started.stop()
+    return found
 
-asyncio.run(index())
-print(json.dumps(found))
+print(json.dumps(asyncio.run(index())))
 """
 
 
