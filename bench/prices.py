@@ -11,7 +11,7 @@ from typing import Final
 from bench.results import Cost
 
 #: When, where and what for.
-BASIS: Final = "list prices of 2026, East US, general-purpose v2, LRS, pay as you go"
+BASIS: Final = "prices as publicly quoted in 2026, East US, general-purpose v2, LRS, pay as you go"
 #: Each for 10,000 requests; of queues, class 1 and class 2 cost the same.
 TABLE: Final = 0.00036
 QUEUE: Final = 0.004
