@@ -13,6 +13,8 @@ from tests.e2e.evidence import Evidence, check_attempts, count
 from tests.e2e.hosts import Host, Hosts, eventually
 
 SOME = 600
+#: A host takes 32 messages ahead of its work, each of 32 operations at most.
+MORE_THAN_IT_TAKES = 1500
 
 
 async def all_succeeded(client: AsyncServiceClient, operations: int, *hosts: Host) -> Evidence:
@@ -85,7 +87,7 @@ async def test_a_host_asked_to_stop_gives_long_work_back(hosts: Hosts, client: A
 
 async def test_a_host_asked_to_stop_finishes_what_is_short(hosts: Hosts, client: AsyncServiceClient) -> None:
     host = await hosts.start()
-    await client.submit_many([{"operationtype": 54, "data": {"takes": 0.4}}] * SOME)
+    await client.submit_many([{"operationtype": 54, "data": {"takes": 0.4}}] * MORE_THAN_IT_TAKES)
 
     async def is_at_work() -> bool:
         return await count(client.storage, StatusCode.SUCCEEDED) > 0
@@ -98,7 +100,7 @@ async def test_a_host_asked_to_stop_finishes_what_is_short(hosts: Hosts, client:
     assert left.repeated == 0
 
     second = await hosts.start()
-    found = await all_succeeded(client, SOME, second)
+    found = await all_succeeded(client, MORE_THAN_IT_TAKES, second)
     found.check()
     assert found.interrupted == 0
     assert found.repeated == 0
