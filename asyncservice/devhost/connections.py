@@ -16,21 +16,13 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from asyncservice.devhost.errors import ConfigurationInvalid
 from asyncservice.devhost.settings import setting
+from asyncservice.storage.azure_errors import RETRIES
 from asyncservice.storage.azure_http import AzureSession
 from asyncservice.storage.azure_messages import queue_session
 
 #: The emulator's account and its published key.
 DEVELOPMENT_ACCOUNT: Final = "devstoreaccount1"
 DEVELOPMENT_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-
-#: The host's clients try again after about 2, 4 and 8 seconds; those of Python would by default wait for 18 and more,
-#: those of the real host, which are .NET's, for one second.
-_RETRIES: Final[Mapping[str, Any]] = {
-    "initial_backoff": 0,
-    "increment_base": 2,
-    "random_jitter_range": 1,
-    "retry_total": 3,
-}
 
 type Service = Literal["blob", "queue", "table"]
 
@@ -139,16 +131,16 @@ class Accounts:
     def _queue_client(self, connection: Connection) -> QueueServiceClient:
         try:
             if connection.text:
-                return QueueServiceClient.from_connection_string(connection.text, **_RETRIES)
-            return QueueServiceClient(connection.address("queue"), credential=self._credential(connection), **_RETRIES)
+                return QueueServiceClient.from_connection_string(connection.text, **RETRIES)
+            return QueueServiceClient(connection.address("queue"), credential=self._credential(connection), **RETRIES)
         except ValueError as error:
             raise ConfigurationInvalid(f"The storage connection cannot be used: {error}") from error
 
     def _blob_client(self, connection: Connection) -> BlobServiceClient:
         try:
             if connection.text:
-                return BlobServiceClient.from_connection_string(connection.text, **_RETRIES)
-            return BlobServiceClient(connection.address("blob"), credential=self._credential(connection), **_RETRIES)
+                return BlobServiceClient.from_connection_string(connection.text, **RETRIES)
+            return BlobServiceClient(connection.address("blob"), credential=self._credential(connection), **RETRIES)
         except ValueError as error:
             raise ConfigurationInvalid(f"The storage connection cannot be used: {error}") from error
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -18,7 +19,7 @@ from asyncservice.devhost.hostidentity import host_id
 from asyncservice.devhost.hostjson import HostJson
 from asyncservice.devhost.httptrigger import HttpServer, make_router
 from asyncservice.devhost.invoker import Invoker
-from asyncservice.devhost.listeners import Listener, Listeners
+from asyncservice.devhost.listeners import Listeners
 from asyncservice.devhost.logs import configure_logging
 from asyncservice.devhost.pausing import Stop
 from asyncservice.devhost.queuetrigger import HIDDEN_FOR
@@ -145,7 +146,9 @@ class FunctionsHost:
         ready = [(function.name, listeners.make(function)) for function in self.functions]
         for name, listener in ready:
             if listener is not None:
-                self._listeners.append(asyncio.create_task(_watched(name, listener), name=f"listener of {name}"))
+                task = asyncio.create_task(listener.run(), name=f"listener of {name}")
+                task.add_done_callback(partial(_tell_when_it_failed, name))
+                self._listeners.append(task)
 
     def _enter_settings(self) -> Mapping[str, str]:
         local = read_local_settings(self._directory / "local.settings.json")
@@ -174,12 +177,10 @@ _HOST_SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-async def _watched(name: str, listener: Listener) -> None:
-    try:
-        await listener.run()
-    except Exception:
-        logging.getLogger("Host").exception("The listener of function %s ended; the function no longer runs.", name)
-        raise
+def _tell_when_it_failed(name: str, listener: "asyncio.Task[None]") -> None:
+    if not listener.cancelled() and (error := listener.exception()) is not None:
+        text = "The listener of function %s ended; the function no longer runs."
+        logging.getLogger("Host").error(text, name, exc_info=error)
 
 
 def _bound_socket(host: str, port: int) -> socket.socket:

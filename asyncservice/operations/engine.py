@@ -175,10 +175,7 @@ class Engine:
     async def run(self, message: str) -> None:
         """Run what a hint names. Raises ValueError when the message is no hint; storage errors pass through."""
         known: dict[Place, Stored | None] = {each.place: each.copy for each in hints.read_tickets(message)}
-        unknown = [place for place, copy in known.items() if copy is None]
-        if len(unknown) == 1:
-            known[unknown[0]] = await self.store.read_place(unknown[0])
-        elif unknown:
+        if unknown := [place for place, copy in known.items() if copy is None]:
             known |= await self.store.read_places(unknown)
         work = [(place, stored) for place, stored in known.items() if stored is not None]
         party = Party[Stored](self.slots)

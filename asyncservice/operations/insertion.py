@@ -59,7 +59,7 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
     """
     results: dict[UUID, Inserted] = {}
     waiting = await _reserve(store, operations, results)
-    cut = False
+    unanswered = False
     while waiting:
         drafts = await _drafts(store, waiting)
         partition = store.place(waiting[0].operation).partition
@@ -81,9 +81,10 @@ async def insert_many(store: OperationStore, operations: Sequence[AsyncOperation
             found = [await store.read(each.id) for each in drafts]
             # It is one transaction: when the first was written, all were.
             if found[0] is None or found[0].write_id != drafts[0].stored.write_id:
-                if cut:
+                if unanswered:
                     raise
-                cut = True  # An idle connection that was cut, which the clients pass on; once is no outage.
+                # Certainly not written. A row in our way, met after a try without an answer, looks like that, too.
+                unanswered = True
                 waiting = await _reserve(store, [each.operation for each in waiting], results)
                 continue
             results |= {each.operation.asyncoperationid: Inserted(each, new=True) for each in found if each}

@@ -169,11 +169,10 @@ class OperationStore:
         under its parent changes with it, and a cancelled parent leaves the operation that cancels its children.
         *look_again* is when the sweep, having just looked, wants to look next; without it the agenda's rules say.
         *also* are writes of the caller's own; RowConflict is raised when one of them is refused. Raises
-        ChangedMeanwhile when somebody else wrote first. A write whose
-        answer was lost is recognised.
+        ChangedMeanwhile when somebody else wrote first. A write whose answer was lost is recognised.
         """
         place = self.place(after)
-        cut = False
+        unanswered = False
         for tries_left in reversed(range(TRIES)):
             line = await self._line_changes(before.operation, after, place, now)
             kin = await self._kin_changes(before.operation, line.operation, place, now)
@@ -189,9 +188,9 @@ class OperationStore:
                 if row is not None and row.values.get(codec.WRITE_ID) == change.write_id:
                     return replace(change.stored, etag=row.etag, released=released)
                 is_unchanged = row is not None and row.etag == before.etag
-                if is_unchanged and tries_left and not (cut and isinstance(error, StorageUnavailable)):
-                    # The token's line changed under us, or an idle connection was cut, which the clients pass on.
-                    cut |= isinstance(error, StorageUnavailable)
+                if is_unchanged and tries_left and not (unanswered and isinstance(error, StorageUnavailable)):
+                    # The token's line changed under us; after a try without an answer that looks like another one.
+                    unanswered |= isinstance(error, StorageUnavailable)
                     continue
                 if isinstance(error, StorageUnavailable):
                     raise

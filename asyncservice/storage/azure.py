@@ -13,6 +13,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from asyncservice.storage.azure_blobs import AzureBlobs
+from asyncservice.storage.azure_errors import RETRIES
 from asyncservice.storage.azure_messages import queue_session
 from asyncservice.storage.azure_queues import AzureQueue
 from asyncservice.storage.azure_tables import AzureTable, table_session
@@ -30,16 +31,6 @@ def development_connection_string(blob_port: int = 10000) -> str:
         for offset, service in enumerate(("Blob", "Queue", "Table"))
     )
     return ";".join((account, *endpoints))
-
-
-#: How queue and blob clients try again: after about 2, 4 and 8 seconds. Their own default, 18 seconds and more, is as
-#: long as a third of a lease, and whoever submits would wait that long for a hint that the sweep would replace.
-_RETRIES: Final[Mapping[str, Any]] = {
-    "initial_backoff": 0,
-    "increment_base": 2,
-    "random_jitter_range": 1,
-    "retry_total": 3,
-}
 
 
 class StorageSettingsError(ValueError):
@@ -152,8 +143,8 @@ def _transport() -> AioHttpTransport:
 class _ByConnectionString:
     def __init__(self, connection_string: str) -> None:
         self.table = TableServiceClient.from_connection_string(connection_string, transport=_transport())
-        self.queue = QueueServiceClient.from_connection_string(connection_string, transport=_transport(), **_RETRIES)
-        self.blob = BlobServiceClient.from_connection_string(connection_string, transport=_transport(), **_RETRIES)
+        self.queue = QueueServiceClient.from_connection_string(connection_string, transport=_transport(), **RETRIES)
+        self.blob = BlobServiceClient.from_connection_string(connection_string, transport=_transport(), **RETRIES)
 
     def closing(self) -> tuple[Any, ...]:
         return self.table, self.queue, self.blob
@@ -168,11 +159,9 @@ class _ByIdentity:
         )
         self.table = TableServiceClient(endpoints["table"], credential=self._credential, transport=_transport())
         self.queue = QueueServiceClient(
-            endpoints["queue"], credential=self._credential, transport=_transport(), **_RETRIES
+            endpoints["queue"], credential=self._credential, transport=_transport(), **RETRIES
         )
-        self.blob = BlobServiceClient(
-            endpoints["blob"], credential=self._credential, transport=_transport(), **_RETRIES
-        )
+        self.blob = BlobServiceClient(endpoints["blob"], credential=self._credential, transport=_transport(), **RETRIES)
 
     def closing(self) -> tuple[Any, ...]:
         return self._credential, self.table, self.queue, self.blob

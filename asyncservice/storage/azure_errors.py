@@ -1,9 +1,9 @@
 """Azure's errors in our words, translated at the border with their cause attached."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
@@ -11,6 +11,14 @@ from asyncservice.storage.errors import StorageRefused, StorageUnavailable
 
 #: Answers that say "not now": time-out, throttled, broken, busy.
 TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 502, 503, 504})
+#: How the client library's queue and blob clients try again: after about 2, 4 and 8 seconds. Their own default, 18
+#: seconds and more, is as long as a third of a lease.
+RETRIES: Final[Mapping[str, Any]] = {
+    "initial_backoff": 0,
+    "increment_base": 2,
+    "random_jitter_range": 1,
+    "retry_total": 3,
+}
 
 
 @contextmanager

@@ -24,7 +24,6 @@ import aiohttp
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, AzureSasCredential
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from asyncservice.storage.azure_errors import TRANSIENT_STATUS
@@ -73,7 +72,8 @@ class Answer:
     """What the service said."""
 
     status: int
-    headers: CIMultiDictProxy[str]
+    #: Their names may be written in any case.
+    headers: Mapping[str, str]
     content: bytes
     #: Whether an earlier try of the same request got no clear answer, and may have been applied.
     repeated: bool = False

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from asyncservice.operations import poison
+from asyncservice.operations import ids, poison
 from asyncservice.operations.handling import OperationContext, Outcome, Yielded
 from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import Family, OperationType
@@ -16,7 +16,7 @@ from asyncservice.operations.states import StatusCode
 from asyncservice.operations.switch import PATIENCE, Switch
 from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
-from asyncservice.storage.tables import Table
+from asyncservice.storage.tables import Delete, Put, Table
 from tests.faults import Died, Fault, FaultyStorage
 from tests.operations.world import World
 from tests.support import VirtualClock
@@ -313,3 +313,44 @@ async def test_all_poison_messages_are_redriven_however_many(storage: Storage, w
     assert await poison.redrive(world.storage) == 40
     assert await aside.length() == 0
     assert await storage.queue(INBOX).length() == 40
+
+
+@pytest.mark.parametrize("is_upgrade", [False, True], ids=["first start", "upgrade"])
+async def test_a_first_start_and_an_upgrade_may_die_at_any_call_and_are_finished_by_the_next(
+    *, is_upgrade: bool, clock: VirtualClock
+) -> None:
+    """Without its gates an account takes everything and runs nothing."""
+    deaths, survived = 0, False
+    for number in itertools.count(1):
+        for fault in (Fault.DIES_BEFORE, Fault.DIES_AFTER):
+            account = MemoryStorage(clock.now)
+            if is_upgrade:
+                older = await World(account, clock, host="older").open()
+                await older.engine.switch.stop([Family.EMAIL])
+                await forget_gates(older)
+            faulty = FaultyStorage(account, number=number, fault=fault)
+            try:
+                await World(faulty, clock, host="dies").open()
+            except Died:
+                deaths += 1
+            world = await World(account, clock).open()
+            runs = counting(world)
+            await world.submit(name="new")
+            await world.run_everything()
+            assert runs == ["new"]
+            assert await gates_of(world) == {(await world.engine.switch.read()).gates}
+            if is_upgrade:
+                assert (await world.engine.switch.read()).families == {Family.EMAIL}
+            survived = len(faulty.calls) < number
+        if survived:
+            break
+    assert deaths > 10
+
+
+async def forget_gates(world: World) -> None:
+    """Leave the account as a release before the gates has left it."""
+    table = world.engine.store.table
+    for partition in world.engine.store.partitions:
+        keys = [row.key async for row in table.scan(partition, end=ids.AGENDA)]
+        await table.commit(partition, [Delete(key) for key in keys])
+    await table.commit("layout", [Put("layout", {"shards": 4, "format": 1})])

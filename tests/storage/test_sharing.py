@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 
 from asyncservice.storage.account import Storage
-from asyncservice.storage.company import LINGER
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, StorageUnavailable
 from asyncservice.storage.memory import MemoryTable
 from asyncservice.storage.sharing import SharedTable
@@ -21,10 +20,13 @@ class CountedTable(MemoryTable):
         self.transactions: list[list[str]] = []
         self.open = asyncio.Event()
         self.open.set()
+        self.has_two = asyncio.Event()
         self.error: BaseException | None = None
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> Sequence[str]:
         self.transactions.append([write.key for write in writes])
+        if len(self.transactions) == 2:
+            self.has_two.set()
         await self.open.wait()
         if self.error is not None:
             raise self.error
@@ -79,7 +81,8 @@ async def test_nobody_waits_for_an_answer_that_does_not_come(inner: CountedTable
     first = asyncio.create_task(shared.commit("p", [Insert("a", {})]))
     await asyncio.sleep(0)
     second = asyncio.create_task(shared.commit("p", [Insert("b", {})]))
-    await asyncio.sleep(10 * LINGER)
+    async with asyncio.timeout(20):
+        await inner.has_two.wait()
     assert inner.transactions == [["a"], ["b"]]
     inner.open.set()
     await asyncio.gather(first, second)
