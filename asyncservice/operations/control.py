@@ -79,7 +79,8 @@ class Control:
         """Let an operation know that something has happened; it need not wait for it yet.
 
         *data* is any JSON value of at most 32,768 characters. Raises InvalidOperation for a wrong name or too much
-        data, StateChangeRefused when the operation is completed. Safe to repeat: the latest data counts.
+        data, StateChangeRefused when the operation is completed. Safe to repeat: the latest data counts. Who repeats
+        a request that was not answered may be refused, because the first one was done and the operation completed.
         """
         if not _EVENT_NAME.fullmatch(name):
             raise InvalidOperation(f"{name!r} is no event name: 1 to 64 letters, digits, dots, hyphens, underscores.")
