@@ -30,6 +30,10 @@ class FaultyStorage:
         self.calls: list[str] = []
         self._dead = False
 
+    def fail_at(self, number: int) -> None:
+        """Let the *number*th call of all go wrong."""
+        self._number = number
+
     def table(self, name: str) -> Any:
         return _Faulty(self._account.table(name), self)
 

@@ -190,15 +190,18 @@ class Attempt:
         returns.
         """
         async with self._lock:
-            pauses = iter(WRITE_PAUSES)
+            pauses, is_stale = iter(WRITE_PAUSES), False
             while True:
                 self._must_hold()
                 try:
+                    if is_stale:
+                        await self._take_over()
+                        is_stale = False
                     rows = () if also is None else await also()
                     after = change(self.operation)
                     self._stored = await self._store.replace(self._stored, after, now=self.now(), also=rows)
                 except ChangedMeanwhile:
-                    await self._take_over()
+                    is_stale = True
                 except StorageUnavailable:
                     pause = next(pauses, None)
                     if pause is None:

@@ -103,7 +103,8 @@ MOVES: Final[Mapping[Action, Mapping[StatusCode, StatusCode]]] = {
     # The work was done, so a pause has nothing left to hold; a cancel was promised and is kept.
     Action.SUCCEED: {_S.IN_PROGRESS: _S.SUCCEEDED, _S.PAUSING: _S.SUCCEEDED, _S.CANCELING: _S.CANCELED},
     Action.FAIL: {_S.IN_PROGRESS: _S.FAILED, _S.PAUSING: _S.FAILED, _S.CANCELING: _S.FAILED},
-    Action.TRY_LATER: {_S.IN_PROGRESS: _S.WAITING, _S.PAUSING: _S.WAITING, _S.CANCELING: _S.FAILED},
+    # What would be tried again is what the cancel ends; the error stays on the record.
+    Action.TRY_LATER: {_S.IN_PROGRESS: _S.WAITING, _S.PAUSING: _S.WAITING, _S.CANCELING: _S.CANCELED},
     Action.WAIT: {_S.IN_PROGRESS: _S.WAITING, _S.PAUSING: _S.WAITING, _S.CANCELING: _S.CANCELED},
     Action.YIELD: {
         _S.IN_PROGRESS: _S.WAITING_FOR_RESOURCES,

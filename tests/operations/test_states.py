@@ -17,7 +17,7 @@ EXPECTED = {
     StatusCode.WAITING:               "X-0----0--------",
     StatusCode.IN_PROGRESS:           "CP-P----SFww00-w",
     StatusCode.PAUSING:               "CP-P----SFwwwwww",
-    StatusCode.CANCELING:             "C-------XFFXXXXX",
+    StatusCode.CANCELING:             "C-------XFXXXXXX",
     StatusCode.SUCCEEDED:             "-----S----------",
     StatusCode.FAILED:                "----0F----------",
     StatusCode.CANCELED:              "-----X----------",
