@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -102,6 +103,13 @@ class Child:
                     await asyncio.sleep(_LOOK_EVERY)
         except TimeoutError:
             raise ChildFailed(self.name, f"did not say {text!r} within {limit}", self._words()[-2000:]) from None
+
+    def has_said(self, pattern: str) -> str:
+        """Return what the group of *pattern* matches in its output. Raises ChildFailed when nothing does."""
+        found = re.search(pattern, self._words())
+        if found is None:
+            raise ChildFailed(self.name, f"has not said {pattern!r}", self._words()[-2000:])
+        return found.group(1)
 
     async def asked(self, line: str, limit: timedelta) -> str:
         """Write *line* to it and return the line of JSON that it answers with; for programs that read their input."""
