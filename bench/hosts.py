@@ -1,7 +1,7 @@
 """Functions hosts on one emulator, as many as are asked for."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -20,8 +20,11 @@ _WORKERS: Final = "FUNCTIONS_WORKER_PROCESS_COUNT"
 class Hosts:
     """Hosts that run the benchmark's handlers. An async context manager; none runs at first."""
 
-    def __init__(self, connection: str, directory: Path, *, app: Path = ROOT) -> None:
+    def __init__(
+        self, connection: str, directory: Path, *, app: Path = ROOT, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._connection, self._directory, self._app = connection, directory, app
+        self._settings = settings or {}
         self._running: list[Child] = []
         self._workers = 1
         self._numbers = count(1)
@@ -79,6 +82,7 @@ class Hosts:
                 STORAGE_SETTING: self._connection,
                 "ASYNCSERVICE_HANDLER_MODULES": "bench.handlers",
                 _WORKERS: str(self._workers),
+                **self._settings,
             },
         )
 

@@ -92,16 +92,18 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(ground: Ground, *, app: Path = ROOT) -> AsyncIterator[Stage]:
+async def a_stage(
+    ground: Ground, *, app: Path = ROOT, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Stage]:
     """Start one host on the emulator, with the settings it has on a laptop, and a client; end both.
 
-    *app* is another directory to take the app from, and its settings.
+    *app* is another directory to take the app from, and its settings; *settings* are further ones.
     """
     connection, emulator = ground.azurite.connection_string, ground.azurite.pid
     async with (
         AsyncServiceClient.from_connection_string(connection) as client,
         Records(connection) as records,
-        Hosts(connection, ground.directory, app=app) as hosts,
+        Hosts(connection, ground.directory, app=app, settings=settings) as hosts,
     ):
         await hosts.be(1)
 
