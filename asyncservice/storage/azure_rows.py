@@ -11,11 +11,13 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from asyncservice.storage.tables import Row, Value
+from asyncservice.storage.tables import Comparison, Either, Row, Test, Value
 
 _TYPE: Final = "@odata.type"
 _METADATA: Final = "odata."
 _PLACED: Final = frozenset({"PartitionKey", "RowKey", "Timestamp", "Timestamp@odata.type"})
+
+_EMPTY: Final = {"or": "eq", "and": "ne"}
 
 
 def _instant(value: datetime) -> str:
@@ -76,6 +78,15 @@ def address(table: str, partition: str, key: str) -> str:
     return f"/{table}(PartitionKey='{_quoted(partition)}',RowKey='{_quoted(key)}')"
 
 
+def condition(test: Test) -> str:
+    """Return *test* as it stands in a $filter."""
+    if isinstance(test, Comparison):
+        return f"{test.column} {test.operator} {literal(test.value)}"
+    word = "or" if isinstance(test, Either) else "and"
+    # No row has an empty key: that is how the service is told "never" and "always".
+    return f"({f' {word} '.join(map(_in_brackets, test.members))})" if test.members else f"(RowKey {_EMPTY[word]} '')"
+
+
 def literal(value: Value) -> str:
     """Return *value* as it stands in a $filter."""
     match value:
@@ -93,6 +104,10 @@ def literal(value: Value) -> str:
             return f"guid'{value}'"
         case bytes():
             return f"X'{value.hex()}'"
+
+
+def _in_brackets(member: Test) -> str:
+    return f"({condition(member)})" if isinstance(member, Comparison) else condition(member)
 
 
 def _quoted(text: str) -> str:

@@ -11,12 +11,13 @@ from asyncservice.storage import azure_batch, azure_rows
 from asyncservice.storage.azure_batch import Refused
 from asyncservice.storage.azure_errors import TRANSIENT_STATUS, translated
 from asyncservice.storage.azure_http import Answer, AzureSession, Credential, SharedKeyLite
-from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, StorageUnavailable
-from asyncservice.storage.tables import MAX_WRITES, Comparison, Delete, Insert, Put, Replace, Require, Row, Write
+from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, StorageUnavailable, TableMissing
+from asyncservice.storage.tables import MAX_WRITES, Delete, Insert, Put, Replace, Require, Row, Test, Write
 
 #: Most rows one page of a scan brings; the service's own limit.
 _PAGE: Final = 1000
 _NOT_FOUND: Final = 404
+_NO_TABLE: Final = "TableNotFound"
 _JSON: Final = {"Content-Type": "application/json"}
 _HEADERS: Final = {
     "x-ms-version": "2019-02-02",
@@ -60,9 +61,9 @@ class AzureTable:
     async def read(self, partition: str, key: str) -> Row | None:
         """Return the row, or None."""
         answer = await self._session.request("GET", azure_rows.address(self.name, partition, key))
-        if answer.status == _NOT_FOUND and answer.code != "TableNotFound":
+        if answer.status == _NOT_FOUND and answer.code != _NO_TABLE:
             return None
-        _must_be_done(answer, f"read {self.name}")
+        self._must_be_done(answer, "read")
         return azure_rows.decode(json.loads(answer.content), answer.headers.get("ETag"))
 
     async def commit(self, partition: str, writes: Sequence[Write]) -> Sequence[str]:
@@ -79,7 +80,7 @@ class AzureTable:
         *,
         start: str = "",
         end: str | None = None,
-        where: Sequence[Comparison] = (),
+        where: Sequence[Test] = (),
         select: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Row]:
@@ -89,7 +90,7 @@ class AzureTable:
             conditions.append(f"RowKey ge {azure_rows.literal(start)}")
         if end is not None:
             conditions.append(f"RowKey lt {azure_rows.literal(end)}")
-        conditions += [f"{each.column} {each.operator} {azure_rows.literal(each.value)}" for each in where]
+        conditions += map(azure_rows.condition, where)
         query = {"$filter": " and ".join(conditions)}
         if select is not None:
             query["$select"] = ",".join(("PartitionKey", "RowKey", *select))
@@ -97,7 +98,7 @@ class AzureTable:
         while left is None or left > 0:
             top = _PAGE if left is None else min(left, _PAGE)
             answer = await self._session.request("GET", f"/{self.name}()", query=query | {"$top": str(top)})
-            _must_be_done(answer, f"scan {self.name}")
+            self._must_be_done(answer, "scan")
             entities = json.loads(answer.content)["value"]
             for entity in entities[:left]:
                 yield azure_rows.decode(entity)
@@ -137,7 +138,7 @@ class AzureTable:
         answer = await self._session.request(
             "POST", "/$batch", headers={"Content-Type": azure_batch.CONTENT_TYPE}, content=content
         )
-        _must_be_done(answer, f"write {self.name}")
+        self._must_be_done(answer, "write")
         try:
             result = azure_batch.answer(answer.content, len(writes))
         except ValueError as error:
@@ -150,6 +151,8 @@ class AzureTable:
     def _refusal(self, partition: str, write: Write, status: int, code: str, *, repeated: bool) -> Exception:
         what = f"write {self.name}: {status} {code}"
         reason = _CONFLICTS.get(code)
+        if code == _NO_TABLE:
+            return TableMissing(self.name)
         if status in TRANSIENT_STATUS:
             return StorageUnavailable(what)
         if reason is not None and repeated:
@@ -157,7 +160,8 @@ class AzureTable:
             return StorageUnavailable(f"{what}, after a try that got no clear answer")
         return StorageRefused(what) if reason is None else RowConflict(self.name, partition, write.key, reason)
 
-
-def _must_be_done(answer: Answer, what: str) -> None:
-    if not answer.ok:
-        raise StorageRefused(f"{what}: {answer.status} {answer.code or 'no reason given'}")
+    def _must_be_done(self, answer: Answer, what: str) -> None:
+        if answer.code == _NO_TABLE:
+            raise TableMissing(self.name)
+        if not answer.ok:
+            raise StorageRefused(f"{what} {self.name}: {answer.status} {answer.code or 'no reason given'}")

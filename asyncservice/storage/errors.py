@@ -4,6 +4,7 @@ StorageError
 ├── RowConflict         a conditional write lost; nothing of its transaction was applied
 ├── StorageUnavailable  transient: the answer did not come; the write may or may not have been applied
 └── StorageRefused      the request itself is wrong and will never succeed
+    └── TableMissing    nobody has made the table yet
 """
 
 from enum import StrEnum
@@ -38,3 +39,11 @@ class StorageUnavailable(StorageError):  # noqa: N818 - reads as the state it de
 
 class StorageRefused(StorageError):  # noqa: N818 - reads as the state it describes
     """The storage understood the request and will never accept it: too large, malformed, forbidden."""
+
+
+class TableMissing(StorageRefused):
+    """The table was never made; nothing was read or written."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"Table {table} does not exist.")
+        self.table = table

@@ -16,22 +16,27 @@ from types import TracebackType
 from typing import Any, Final, Self
 from uuid import UUID, uuid4
 
-from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused
+from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, TableMissing
 from asyncservice.storage.queues import MAX_HIDDEN, MAX_MESSAGE_BYTES, MAX_RECEIVE, QueueMessage
 from asyncservice.storage.tables import (
     MAX_COLUMNS,
+    MAX_COMPARISONS,
     MAX_ROW_BYTES,
     MAX_TEXT,
     MAX_TRANSACTION_BYTES,
     MAX_WRITES,
     Comparison,
     Delete,
+    Either,
+    Every,
     Insert,
     Replace,
     Require,
     Row,
+    Test,
     Value,
     Write,
+    comparisons,
 )
 
 _FORBIDDEN_IN_KEYS: Final = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
@@ -91,13 +96,15 @@ class MemoryTable:
         *,
         start: str = "",
         end: str | None = None,
-        where: Sequence[Comparison] = (),
+        where: Sequence[Test] = (),
         select: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Row]:
         """Yield rows in key order; like the service, rows written while the scan runs may or may not be seen."""
         await asyncio.sleep(0)
         self._must_exist()
+        if comparisons(Every(tuple(where))) > MAX_COMPARISONS:
+            raise StorageRefused(f"A scan takes at most {MAX_COMPARISONS} comparisons.")
         keys = self._keys.get(partition, [])
         position, found = bisect_left(keys, start), 0
         while position < len(keys) and (limit is None or found < limit):
@@ -105,7 +112,7 @@ class MemoryTable:
             if end is not None and key >= end:
                 return
             row = self._rows[partition][key]
-            if all(_matches(row, comparison) for comparison in where):
+            if all(_matches(row, test) for test in where):
                 found += 1
                 yield _only(row, select)
             position = bisect_left(keys, key + "\0")
@@ -116,7 +123,7 @@ class MemoryTable:
 
     def _must_exist(self) -> None:
         if not self._created:
-            raise StorageRefused(f"Table {self._name} does not exist.")
+            raise TableMissing(self._name)
 
     def _check_limits(self, partition: str, writes: Sequence[Write]) -> None:
         if not 1 <= len(writes) <= MAX_WRITES:
@@ -355,9 +362,15 @@ class _Held:
         return QueueMessage(self.id, self.text, self.pop_receipt, self.dequeue_count, self.inserted_on)
 
 
-def _matches(row: Row, comparison: Comparison) -> bool:
-    value = row.values.get(comparison.column)
-    return value is not None and _OPERATORS[comparison.operator](value, comparison.value)
+def _matches(row: Row, test: Test) -> bool:
+    match test:
+        case Every(members):
+            return all(_matches(row, member) for member in members)
+        case Either(members):
+            return any(_matches(row, member) for member in members)
+        case Comparison(column, operator, wanted):
+            value = row.values.get(column)
+            return value is not None and _OPERATORS[operator](value, wanted)
 
 
 def _only(row: Row, select: Sequence[str] | None) -> Row:

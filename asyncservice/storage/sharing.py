@@ -14,11 +14,11 @@ from asyncservice.storage.errors import RowConflict, StorageRefused
 from asyncservice.storage.tables import (
     MAX_TRANSACTION_BYTES,
     MAX_WRITES,
-    Comparison,
     Delete,
     Require,
     Row,
     Table,
+    Test,
     Write,
 )
 
@@ -66,7 +66,7 @@ class SharedTable:
         *,
         start: str = "",
         end: str | None = None,
-        where: Sequence[Comparison] = (),
+        where: Sequence[Test] = (),
         select: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Row]:

@@ -17,6 +17,8 @@ MAX_TEXT: Final = 32 * 1024
 MAX_ROW_BYTES: Final = 1024 * 1024
 #: Most columns beside the keys and the timestamp.
 MAX_COLUMNS: Final = 252
+#: Most comparisons the tests of a scan may be made of: the service takes 15, three of which say where the scan is.
+MAX_COMPARISONS: Final = 12
 #: Most bytes the body of one entity group transaction may take.
 MAX_TRANSACTION_BYTES: Final = 4 * 1024 * 1024
 
@@ -84,11 +86,34 @@ class Comparison:
     value: Value
 
 
+@dataclass(frozen=True, slots=True)
+class Every:
+    """All members hold; of none, that is true."""
+
+    members: tuple["Test", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """At least one member holds; of none, that is false."""
+
+    members: tuple["Test", ...]
+
+
+type Test = Comparison | Every | Either
+"""What the storage can decide about a row."""
+
+
+def comparisons(test: Test) -> int:
+    """Return how many comparisons a test is made of."""
+    return 1 if isinstance(test, Comparison) else sum(map(comparisons, test.members))
+
+
 class Table(Protocol):
     """One table. Every method is one storage request, but for scans, which are one a page of up to 1,000 rows.
 
-    All raise StorageUnavailable when no answer came (a write may then have been applied) and StorageRefused when
-    the request can never succeed.
+    All raise StorageUnavailable when no answer came (a write may then have been applied), TableMissing when the table
+    was never made, and StorageRefused when the request can never succeed.
     """
 
     @property
@@ -118,13 +143,14 @@ class Table(Protocol):
         *,
         start: str = "",
         end: str | None = None,
-        where: Sequence[Comparison] = (),
+        where: Sequence[Test] = (),
         select: Sequence[str] | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[Row]:
         """Yield the rows of *partition* with start <= key < end, in key order, at most *limit*.
 
-        *where* is evaluated by the storage, so a page may come back short; *select* names the columns to bring.
+        *where*, of which every member must hold, is evaluated by the storage, so a page may come back short; it holds
+        at most MAX_COMPARISONS. *select* names the columns to bring.
         """
         ...
 

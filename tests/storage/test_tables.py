@@ -6,10 +6,12 @@ from uuid import UUID
 import pytest
 
 from asyncservice.storage.account import Storage
-from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused
+from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, TableMissing
 from asyncservice.storage.tables import (
     Comparison,
     Delete,
+    Either,
+    Every,
     Insert,
     Put,
     Replace,
@@ -63,10 +65,15 @@ async def test_a_row_comes_back_as_it_was_written(table: Table) -> None:
 
 
 async def test_a_table_that_was_never_made_refuses(storage: Storage) -> None:
-    with pytest.raises(StorageRefused):
-        await storage.table("Missing").read("p", "k")
-    with pytest.raises(StorageRefused):
-        await storage.table("Missing").commit("p", [Insert("k", {})])
+    missing = storage.table("Missing")
+    for act in (
+        missing.read("p", "k"),
+        missing.commit("p", [Insert("k", {})]),
+        missing.commit("p", [Insert("k", {}), Insert("l", {})]),
+        keys(missing),
+    ):
+        with pytest.raises(TableMissing, match="Missing"):
+            await act
 
 
 @pytest.mark.parametrize("company", [0, 1], ids=["alone", "in a transaction"])
@@ -202,3 +209,25 @@ async def test_a_required_row_must_be_there_and_stays_as_it_is(table: Table, com
     assert row is not None
     assert row.values == {"n": 1}
     assert await keys(table) == ["gate", "k"][: 1 + company]
+
+
+async def test_a_scan_takes_alternatives(table: Table) -> None:
+    rows: dict[str, dict[str, Value]] = {
+        "a": {"n": 1, "t": "x"},
+        "b": {"n": 2, "t": "x"},
+        "c": {"n": 3, "t": "y"},
+        "d": {"id": EVERYTHING["id"]},
+    }
+    await table.commit("p", [Insert(key, values) for key, values in rows.items()])
+    small, mine = Comparison("n", "lt", 2), Comparison("t", "eq", "y")
+
+    assert await keys(table, where=[Either((small, mine))]) == ["a", "c"]
+    assert await keys(
+        table, where=[Either((Every((Comparison("n", "gt", 1), Comparison("t", "eq", "x"))), small))]
+    ) == [
+        "a",
+        "b",
+    ]
+    assert await keys(table, where=[Either((mine, Comparison("id", "eq", EVERYTHING["id"])))], start="d") == ["d"]
+    assert await keys(table, where=[Either(())]) == []
+    assert await keys(table, where=[Every(())]) == ["a", "b", "c", "d"]
