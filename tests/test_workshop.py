@@ -25,6 +25,7 @@ EDGES = {
     "display": {"cli", "cliupkeep", "demo"},
     "cli": {"demo"},
     "demo": set(),
+    "webapi": set(),
 }
 
 

@@ -1,0 +1,98 @@
+"""The Web API put together: lets requests in, hands each to the part that answers it, makes errors of what goes wrong.
+
+    api = WebApi(organization, clock=clock, engine=engine, door=door)
+    response = await api.answer(request)
+
+Each part is a function of webapi/context.Part. `PARTS` says which one a path belongs to; the rest are entity sets.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID, uuid4
+
+from asyncservice.operations.clock import Clock
+from asyncservice.operations.engine import Engine
+from asyncservice.operations.record import SYSTEM_USER
+from asyncservice.organization.organization import Organization
+from asyncservice.webapi import faults
+from asyncservice.webapi.context import Api, Door, Part
+from asyncservice.webapi.exchange import JSON, Caller, Request, Response
+from asyncservice.webapi.faults import ApiError, Code
+
+_log: Final = logging.getLogger(__name__)
+
+#: Parts by the first segment of the path. What is not here is an entity set, or else a message.
+PARTS: Final[dict[str, Part]] = {}
+
+
+class OpenDoor:
+    """Asks nobody: everyone is the same user. For tests, and for a host that only this machine can reach."""
+
+    def __init__(self, user_id: UUID = SYSTEM_USER) -> None:
+        self._caller = Caller(user_id=user_id)
+
+    @asynccontextmanager
+    async def admitted(self, api: Api, request: Request) -> AsyncIterator[Caller]:  # noqa: ARG002 - the port's signature
+        """Let everything in."""
+        yield self._caller
+
+
+class WebApi:
+    """Answers requests below `/api/data/v9.x/`."""
+
+    def __init__(
+        self,
+        organization: Organization,
+        *,
+        clock: Clock,
+        engine: Engine | None = None,
+        door: Door | None = None,
+        parts: Mapping[str, Part] = PARTS,
+    ) -> None:
+        self.organization, self.engine, self.clock = organization, engine, clock
+        self._door: Door = door or OpenDoor()
+        self._parts = parts
+
+    async def answer(self, request: Request) -> Response:
+        """Let a request in and answer it. Never raises: what goes wrong becomes the error object."""
+        request_id = str(uuid4())
+        try:
+            async with self._door.admitted(self, request) as caller:
+                response = await self._carried_out(request.asked_by(caller))
+        except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it
+            response = _refusal(error, request)
+        return response.having({"OData-Version": "4.0", "x-ms-service-request-id": request_id, "REQ_ID": request_id})
+
+    async def carry_out(self, request: Request) -> Response:
+        """Answer a request that has been let in. Never raises."""
+        try:
+            response = await self._carried_out(request)
+        except Exception as error:  # noqa: BLE001 - one part of a batch that fails must not take the others with it
+            response = _refusal(error, request)
+        return response.having({"OData-Version": "4.0"})
+
+    async def _carried_out(self, request: Request) -> Response:
+        first = request.segments[0].name if request.segments else ""
+        part = self._parts.get(first)
+        if part is None:
+            raise ApiError(f"Resource not found for the segment '{first}'.", status=404)
+        return await part(self, request)
+
+
+def refusal(error: ApiError) -> Response:
+    """Return the response that tells of an error."""
+    return Response(status=error.status, headers={"Content-Type": JSON, **error.headers}, body=error.as_body())
+
+
+def _refusal(error: Exception, request: Request) -> Response:
+    told = faults.known(error)
+    if told is None:
+        _log.error("%s %s failed: %r", request.method, request.path, error, exc_info=error)
+        told = ApiError(
+            "An unexpected error occurred; the log of the service has it under the request id of this answer.",
+            status=500,
+            code=Code.UNEXPECTED,
+        )
+    return refusal(told)
