@@ -10,7 +10,9 @@
 | DateTime                 | datetime in UTC      | RFC 3339 text                          |
 | DateTime, DateOnly       | date                 | ISO text                               |
 | lookups                  | Reference            | {"entity": name, "id": id}, an id      |
-| Uniqueidentifier         | UUID                 | text                                   |
+| Uniqueidentifier, File   | UUID                 | text                                   |
+| EntityName, Virtual      | str                  |                                        |
+| MultiSelectPicklist      | str: "1,3", sorted   | a list of numbers; "3, 1"              |
 
 None clears a column whatever its type; so does an empty string, as in Dataverse.
 """
@@ -112,6 +114,19 @@ def _choice(attribute: Attribute, value: object) -> int:
             value=value,
         )
     return int(value)
+
+
+def _choices(attribute: Attribute, value: object) -> str | None:
+    if isinstance(value, str):
+        try:
+            value = [int(part) for part in value.split(",")]
+        except ValueError:
+            raise _wrong_type(attribute, value, "numbers of options with commas between them") from None
+    elif isinstance(value, int) and not isinstance(value, bool):
+        value = [value]
+    if not isinstance(value, list | tuple | set | frozenset):
+        raise _wrong_type(attribute, value, "the numbers of options")
+    return ",".join(str(number) for number in sorted({_choice(attribute, one) for one in value})) or None
 
 
 def _decimal(attribute: Attribute, value: object) -> Decimal:
@@ -241,7 +256,7 @@ def _too_early(attribute: Attribute, value: object) -> ValueRefused:
     )
 
 
-_COERCIONS: Final[Mapping[AttributeType, Callable[[Attribute, Any], RecordValue]]] = {
+_COERCIONS: Final[Mapping[AttributeType, Callable[[Attribute, Any], RecordValue | None]]] = {
     AttributeType.STRING: _text,
     AttributeType.MEMO: _text,
     AttributeType.INTEGER: _integer,
@@ -258,4 +273,8 @@ _COERCIONS: Final[Mapping[AttributeType, Callable[[Attribute, Any], RecordValue]
     AttributeType.CUSTOMER: _reference,
     AttributeType.OWNER: _reference,
     AttributeType.UNIQUEIDENTIFIER: _guid,
+    AttributeType.FILE: _guid,
+    AttributeType.MULTISELECT: _choices,
+    AttributeType.ENTITY_NAME: _text,
+    AttributeType.VIRTUAL: _text,
 }

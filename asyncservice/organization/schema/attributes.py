@@ -1,9 +1,11 @@
 """An attribute: the type of a column, its limits, and whether it must be filled."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+
+from asyncservice.organization.schema.relationships import CascadeType
 
 
 class AttributeType(StrEnum):
@@ -25,11 +27,20 @@ class AttributeType(StrEnum):
     CUSTOMER = "Customer"
     OWNER = "Owner"
     UNIQUEIDENTIFIER = "Uniqueidentifier"
+    ENTITY_NAME = "EntityName"
+    MULTISELECT = "MultiSelectPicklist"
+    FILE = "File"
+    VIRTUAL = "Virtual"
 
     @property
     def is_text(self) -> bool:
-        """Whether values are strings."""
+        """Whether values are strings that people write."""
         return self in {AttributeType.STRING, AttributeType.MEMO}
+
+    @property
+    def has_options(self) -> bool:
+        """Whether a definition must say which options there are."""
+        return self.is_choice or self is AttributeType.MULTISELECT
 
     @property
     def is_choice(self) -> bool:
@@ -58,6 +69,27 @@ class DateFormat(StrEnum):
     DATE_AND_TIME = "DateAndTime"
 
 
+class DateBehavior(StrEnum):
+    """What a date means: a moment that each user sees in their own zone, a day, or a time that is the same anywhere."""
+
+    USER_LOCAL = "UserLocal"
+    DATE_ONLY = "DateOnly"
+    TIME_ZONE_INDEPENDENT = "TimeZoneIndependent"
+
+
+class TargetGroup(StrEnum):
+    """Entities that a lookup may refer to without naming them; the catalog knows who they are."""
+
+    #: Every entity whose records people can see.
+    ANY = "any"
+    #: Those that activities can be about.
+    REGARDING = "regarding"
+    #: Those that notes can be attached to.
+    NOTES = "notes"
+    #: Those that are activities.
+    ACTIVITIES = "activities"
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One choice of a picklist, a state or a two-options column."""
@@ -68,17 +100,52 @@ class Option:
     state: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionSet:
+    """Options that several columns share by name: a global choice."""
+
+    name: str
+    label: str
+    options: tuple[Option, ...]
+    is_custom: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupNames:
+    """What the relationship of a lookup is called and does, for one target or for all that say nothing else.
+
+    Names may hold `{target}` and `{Target}`, `{entity}` and `{Entity}`: the logical and the schema name of either end.
+    None: by the rules of `relating`.
+    """
+
+    relationship: str | None = None
+    #: On the side of the lookup.
+    navigation: str | None = None
+    #: On the other side.
+    collection: str | None = None
+    on_delete: CascadeType | None = None
+    is_hierarchical: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Attribute:
     """A column of an entity."""
 
     name: str
+    schema_name: str
     label: str
     type: AttributeType
+    description: str = ""
     required: RequiredLevel = RequiredLevel.NONE
     #: Whether a caller may set it when the record is made, and afterwards.
     valid_for_create: bool = True
     valid_for_update: bool = True
+    #: Whether anybody may see it; what is not is for the service itself.
+    valid_for_read: bool = True
+    #: Whether a user of the service added it.
+    is_custom: bool = False
+    #: The column it belongs to, for one that says more about another (the name of a file).
+    attribute_of: str | None = None
     #: Characters a String or Memo may hold.
     max_length: int | None = None
     #: Smallest and largest Integer, Decimal, Double or Money.
@@ -87,10 +154,22 @@ class Attribute:
     #: Digits behind the point of a Decimal, Double or Money.
     precision: int | None = None
     format: DateFormat | None = None
-    #: Options of a Picklist, State, Status or Boolean (0 and 1).
+    behavior: DateBehavior | None = None
+    #: What a String holds: Text, Email, Url, Phone, TextArea and so on; an Integer: None, Duration, TimeZone, Language.
+    format_name: str | None = None
+    #: Options of a choice, a State, a Status or a Boolean (0 and 1).
     options: tuple[Option, ...] = ()
-    #: Entities a Lookup, Customer or Owner may refer to.
+    #: The global choice the options come from.
+    option_set: str | None = None
+    #: Entities a Lookup, Customer or Owner may refer to. The catalog fills in those of a group.
     targets: tuple[str, ...] = ()
+    target_group: TargetGroup | None = None
+    #: What the relationships are called, by target; the empty name is for every target that is not there.
+    lookup_names: Mapping[str, LookupNames] = field(default_factory=dict)
+    #: Kilobytes a File may have.
+    max_size: int | None = None
+    #: The Money column whose value in the organization's own currency it holds.
+    base_of: str | None = None
     #: What a new record gets when nobody says otherwise.
     default: int | bool | str | None = None
     #: The columns whose texts make up this one's, in order; nobody sets it directly.
@@ -111,4 +190,12 @@ class Attribute:
     @property
     def is_date_only(self) -> bool:
         """Whether values are days without a time."""
-        return self.format is DateFormat.DATE_ONLY
+        return self.behavior is DateBehavior.DATE_ONLY
+
+    def label_of(self, value: int) -> str | None:
+        """Return the label of an option, or None when there is no such option."""
+        return self._labels.get(value)
+
+    @cached_property
+    def _labels(self) -> Mapping[int, str]:
+        return {option.value: option.label for option in self.options}

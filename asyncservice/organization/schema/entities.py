@@ -2,14 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
 from asyncservice.organization.errors import NoSuchAttribute
 from asyncservice.organization.schema.attributes import Attribute, RequiredLevel
+from asyncservice.organization.schema.relationships import AlternateKey, ManyToMany
 
 #: Stands for the underscore, which a table's name must not have.
 _UNDERSCORE: Final = "00"
+
+
+class Ownership(StrEnum):
+    """Whom records belong to; values are Dataverse's words."""
+
+    USER_OWNED = "UserOwned"
+    TEAM_OWNED = "TeamOwned"
+    BUSINESS_OWNED = "BusinessOwned"
+    ORGANIZATION_OWNED = "OrganizationOwned"
+    NONE = "None"
+
+
+class Kept(StrEnum):
+    """Where records of an entity come from."""
+
+    #: A table of their own.
+    RECORDS = "records"
+    #: The table of operations.
+    OPERATIONS = "operations"
+    #: Nowhere: they follow from the schema or from other records.
+    COMPUTED = "computed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,16 +40,42 @@ class Entity:
     """What a record of one kind looks like."""
 
     name: str
+    schema_name: str
     label: str
     collection_label: str
+    description: str = ""
     #: What the Web API calls the collection.
     set_name: str
     #: The object type code.
     type_code: int
     primary_id: str
     primary_name: str | None
-    is_user_owned: bool
+    ownership: Ownership
     attributes: Mapping[str, Attribute]
+    keys: tuple[AlternateKey, ...] = ()
+    #: Relationships of many to many that were described with this entity, which is their first.
+    many_to_many: tuple[ManyToMany, ...] = ()
+    kept: Kept = Kept.RECORDS
+    #: Whether records are activities: they have a pointer, parties and something they are about.
+    is_activity: bool = False
+    #: Whether records are pairs of a relationship of many to many.
+    is_intersect: bool = False
+    #: Whether a user of the service added it.
+    is_custom: bool = False
+    has_notes: bool = False
+    has_activities: bool = False
+    #: Whether it is offered to people at all.
+    is_private: bool = False
+
+    @property
+    def is_user_owned(self) -> bool:
+        """Whether records belong to a user or a team."""
+        return self.ownership in {Ownership.USER_OWNED, Ownership.TEAM_OWNED}
+
+    @property
+    def collection_schema_name(self) -> str:
+        """What the collection is called in the style of schema names."""
+        return f"{self.schema_name[:-1]}ies" if self.set_name.endswith("ies") else f"{self.schema_name}s"
 
     def attribute(self, name: str) -> Attribute:
         """Return the column of that logical name. Raises NoSuchAttribute."""
