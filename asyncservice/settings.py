@@ -2,9 +2,11 @@
 
 import os
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from asyncservice.operations import autodelete
@@ -25,6 +27,15 @@ def _readable(text: str | None) -> str | None:
     except ValueError as error:
         raise ValueError(f"ASYNCSERVICE_PERSISTENCE_DAYS_BY_TYPE: {error}") from error
     return text
+
+
+def _trustworthy(url: str | None) -> str | None:
+    """Refuse addresses that keys could be forged at on their way: all but https, and this machine for tests."""
+    if url:
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}):
+            raise ValueError(f"{url!r} must be an address that begins with https://")
+    return url
 
 
 class Settings(BaseSettings):
@@ -96,6 +107,68 @@ class Settings(BaseSettings):
     handler_modules: Annotated[
         str, Field(description="Packages whose modules register handlers, separated by commas.")
     ] = "handlers"
+    auth_tenant: Annotated[
+        UUID | None, Field(description="The Microsoft Entra ID tenant whose tokens are good, by its id.")
+    ] = None
+    auth_authority: Annotated[
+        str, AfterValidator(_trustworthy), Field(description="Where that tenant signs in; others in national clouds.")
+    ] = "https://login.microsoftonline.com"
+    auth_issuer: Annotated[
+        str | None,
+        AfterValidator(_trustworthy),
+        Field(description="The issuer of good tokens, where it is not the tenant's own: any OpenID provider."),
+    ] = None
+    auth_audience: Annotated[
+        str | None, Field(description="Whom tokens must be for: the application id, its URI, or both with a comma.")
+    ] = None
+    auth_keys_url: Annotated[
+        str | None,
+        AfterValidator(_trustworthy),
+        Field(description="Where the issuer's signing keys are, where neither tenant nor discovery says it."),
+    ] = None
+    auth_leeway: Annotated[
+        timedelta,
+        Field(
+            ge=timedelta(0), le=timedelta(minutes=10), description="How much clocks may differ when tokens are checked."
+        ),
+    ] = timedelta(minutes=1)
+    auth_local: Annotated[
+        bool, Field(description="Nobody is asked who calls. The local host says it where only this machine calls.")
+    ] = False
+    auth_local_names: Annotated[
+        str, Field(description="Names beside localhost that requests may call such a host by, with commas.")
+    ] = ""
+    api_concurrency: Annotated[
+        int, Field(ge=1, description="Requests of the Web API that one worker process answers at the same time.")
+    ] = 256
+    api_caller_concurrency: Annotated[
+        int, Field(ge=1, description="Of these, so many of one caller; Dataverse allows 52.")
+    ] = 128
+    api_caller_requests: Annotated[
+        int | None,
+        Field(ge=1, description="Requests of one caller within five minutes, in one process; Dataverse allows 6,000."),
+    ] = None
+    api_caller_time: Annotated[
+        timedelta | None,
+        Field(
+            gt=timedelta(0), description="Time that requests of one caller take within them; Dataverse allows 00:20:00."
+        ),
+    ] = None
+    api_max_body: Annotated[int, Field(ge=1024, description="Bytes of a request's body.")] = 33_554_432
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Refuse half a configuration of tokens: it would let in nobody, or everybody."""
+        if self.asks_for_tokens and not (self.auth_audience or "").strip(", "):
+            raise ValueError("ASYNCSERVICE_AUTH_AUDIENCE must say whom tokens are for; set it beside the tenant.")
+        if not self.asks_for_tokens and (self.auth_audience or self.auth_keys_url):
+            raise ValueError("ASYNCSERVICE_AUTH_TENANT (or ASYNCSERVICE_AUTH_ISSUER) must say whose tokens are good.")
+        return self
+
+    @property
+    def asks_for_tokens(self) -> bool:
+        """Whether requests need a token."""
+        return self.auth_tenant is not None or bool(self.auth_issuer)
 
     def engine_options(self) -> EngineOptions:
         """Return what the engine is told of the settings."""
