@@ -1,0 +1,1 @@
+"""Functions and actions: what there is (registry), how they are called (dispatch), and one module for each group."""
