@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -17,7 +17,7 @@ from bench.hosts import app_as_in_azure
 from bench.load import Load
 from bench.peers import celery, redis
 from bench.peers.celery import PeerAtWork
-from bench.plan import LONG, SHORT, Plan
+from bench.plan import SHORT, Plan
 from bench.progress import Steps
 from bench.results import Hosting, Memory, Results, Round, Throughput, paired
 from bench.stage import Stage, a_stage
@@ -27,24 +27,25 @@ _STEADY = "submit, 32 at once"
 
 
 async def run(plan: Plan, steps: Steps, results: Results, *, graph: Path | None = None) -> None:
-    """Measure everything, one after the other; *graph* receives a flame graph."""
-    steps.begin("starting the emulator")
+    """Measure everything, one after the other; *graph* receives a flame graph.
+
+    Each round has an emulator of its own, since an emulator gets slower with every row in it.
+    """
+    steps.begin("starting the emulator and the service")
     async with a_ground(on_disk=True) as ground:
-        steps.begin("starting the service")
         async with a_stage(ground) as stage:
             await _warm_up(stage, plan, steps)
-            before = stage.hosts.memory()
             await _alone(stage, plan, steps, results)
-            async with _peers(ground, plan, steps, results) as peers:
-                await _taking_turns(stage, peers, plan, steps, results)
-            await _loaded(stage, plan, steps, results)
-            results.memory = Memory(before=mebibytes(before), after=mebibytes(stage.hosts.memory()))
             await _idle(stage, plan, steps, results)
-            if graph is not None:
-                steps.begin("a flame graph")
-                await flame.draw(stage, graph, ground.directory)
-            await _hosting(stage, plan, steps, results)
         await _as_in_azure(ground, plan, steps, results)
+    await _taking_turns(plan, steps, results)
+    async with a_ground(on_disk=True) as ground, a_stage(ground) as stage:
+        await _warm_up(stage, plan, steps)
+        await _loaded(stage, plan, steps, results)
+        if graph is not None:
+            steps.begin("a flame graph")
+            await flame.draw(stage, graph, ground.directory)
+        await _hosting(stage, plan, steps, results)
     _costs(results)
 
 
@@ -63,23 +64,30 @@ async def _alone(stage: Stage, plan: Plan, steps: Steps, results: Results) -> No
     results.latency += latencies
 
 
-async def _taking_turns(stage: Stage, peers: Sequence[PeerAtWork], plan: Plan, steps: Steps, results: Results) -> None:
+async def _taking_turns(plan: Plan, steps: Steps, results: Results) -> None:
     """Measure our ways and the peers, all in each round, so that whatever else the machine does meets them alike."""
-    ours: Mapping[Load, list[Round]] = {each: [] for each in plan.loads}
-    theirs: Mapping[tuple[str, int], list[Round]] = {
-        (peer.name, milliseconds): [] for milliseconds in (SHORT, LONG) for peer in peers
-    }
+    ours: dict[Load, list[Round]] = {each: [] for each in plan.loads}
+    theirs: dict[tuple[str, int], list[Round]] = {}
+    memory: list[Memory] = []
     give_up = time.monotonic() + plan.rounds_time.total_seconds()
     for number in range(1, plan.rounds + 1):
         if number > 1 and time.monotonic() > give_up:
             break
-        for milliseconds, loads in groupby(plan.loads, lambda each: each.milliseconds):
-            for each in loads:
-                steps.begin(f"round {number}: {each.operations:,} x {each.name}")
-                ours[each].append(await load.measure(stage, each))
-            for peer in peers:
-                steps.begin(f"round {number}: {peer.peer.tasks:,} tasks of {milliseconds} ms: {peer.name}")
-                theirs[peer.name, milliseconds].append(await peer.measure(milliseconds))
+        steps.begin(f"round {number}: starting an emulator, the service and the peers")
+        async with a_ground(on_disk=True) as ground, a_stage(ground) as stage:
+            await _warm_up(stage, plan, steps)
+            before = mebibytes(stage.hosts.memory())
+            async with _peers(ground, plan, steps, results) as peers:
+                for milliseconds, loads in groupby(plan.loads, lambda each: each.milliseconds):
+                    for each in loads:
+                        steps.begin(f"round {number}: {each.operations:,} x {each.name}")
+                        ours[each].append(await load.measure(stage, each))
+                    for peer in peers:
+                        steps.begin(f"round {number}: {peer.peer.tasks:,} tasks of {milliseconds} ms: {peer.name}")
+                        theirs.setdefault((peer.name, milliseconds), []).append(await peer.measure(milliseconds))
+            memory.append(Memory(before=before, after=mebibytes(stage.hosts.memory())))
+    results.memory = max(memory, key=lambda each: each.after or 0)
+    names = list(dict.fromkeys(name for name, _ in theirs))
     results.ours = [
         Throughput.of(each.name, measured, milliseconds=each.milliseconds) for each, measured in ours.items()
     ]
@@ -88,8 +96,7 @@ async def _taking_turns(stage: Stage, peers: Sequence[PeerAtWork], plan: Plan, s
         for (name, milliseconds), measured in theirs.items()
     ]
     results.ratios = {
-        each.name: {peer.name: paired(ours[each], theirs[peer.name, each.milliseconds]) for peer in peers}
-        for each in plan.loads
+        each.name: {name: paired(ours[each], theirs[name, each.milliseconds]) for name in names} for each in plan.loads
     }
 
 
@@ -160,7 +167,7 @@ async def _peers(ground: Ground, plan: Plan, steps: Steps, results: Results) -> 
         peers = [await stack.enter_async_context(celery.at_work(on_azure, plan, ground.directory))]
         executable = redis.find_server()
         if executable is None:
-            results.skipped.append("Celery on Redis: skipped, there is no redis-server on the PATH.")
+            _skip(results, "Celery on Redis: skipped, there is no redis-server on the PATH.")
         else:
             try:
                 url = await stack.enter_async_context(redis.a_server(executable, ground.directory))
@@ -169,8 +176,14 @@ async def _peers(ground: Ground, plan: Plan, steps: Steps, results: Results) -> 
                 peers.append(await stack.enter_async_context(celery.at_work(on_redis, plan, ground.directory)))
             except ChildFailed as error:
                 # A peer that does not run here is no reason to measure nothing.
-                results.skipped.append(f"Celery on Redis: skipped. {error}")
+                _skip(results, f"Celery on Redis: skipped. {error}")
         yield peers
+
+
+def _skip(results: Results, why: str) -> None:
+    """Note once what is left out, however many rounds leave it out."""
+    if why not in results.skipped:
+        results.skipped.append(why)
 
 
 def forget_settings(environment: "os._Environ[str]") -> None:
