@@ -1,6 +1,6 @@
 """What a client gave for a parameter, checked against its declared type and made the Python value of it.
 
-Given are values of JSON, or what `literals` makes of an address; both know text, numbers, words, lists and objects only.
+Given are values of JSON, or what `literals` makes of an address; both know text, numbers, words, lists and objects.
 """
 
 import base64
