@@ -51,7 +51,7 @@ class AsyncServiceClient:
 
     def __init__(self, storage: Storage) -> None:
         self._service = Service(storage, settings=Settings(), handlers=Registry())
-        self._mint = Mint(run=insertion.batch_size([]))
+        self._mint = Mint(run=insertion.USUAL_BATCH)
 
     @classmethod
     def from_connection_string(cls, connection_string: str) -> Self:

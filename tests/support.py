@@ -82,12 +82,10 @@ def an_operation(
 ) -> AsyncOperation:
     """Return a new operation; a test names only what matters to it."""
     operation_id = operation_id or an_id(now)
-    return AsyncOperation(
-        asyncoperationid=operation_id,
-        operationtype=int(type),
-        createdon=now,
-        modifiedon=now,
-        correlationid=operation_id,
-        correlationupdatedtime=now,
-        **columns,
-    )
+    usual: dict[str, Any] = {
+        "createdon": now,
+        "modifiedon": now,
+        "correlationid": operation_id,
+        "correlationupdatedtime": now,
+    }
+    return AsyncOperation(asyncoperationid=operation_id, operationtype=int(type), **(usual | columns))

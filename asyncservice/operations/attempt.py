@@ -148,7 +148,7 @@ class Attempt:
         made: Sequence[AsyncOperation] = children.of(self.operation, place, submissions, key=key, now=self.now())
         if self.operation.childcount:
             made = await children.missing(self._store, place, made)
-        for batch in batched(made, children.A_BATCH, strict=False):
+        for batch in batched(made, children.batch_size(made), strict=False):
             await self._start(batch)
             await self._hint_all([Stored(child, "") for child in batch])
         return self.operation.childcount

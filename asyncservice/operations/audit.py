@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from asyncservice.operations import awaiting, ids, switch, tokens
+from asyncservice.operations import awaiting, ids, indices, switch, tokens
 from asyncservice.operations.errors import OperationNotFound
-from asyncservice.operations.evidence import Record, record_at, wrongs_of, wrongs_of_line
+from asyncservice.operations.evidence import Record, record_at, wrongs_of, wrongs_of_indices, wrongs_of_line
+from asyncservice.operations.fingerprint import Fingerprint
 from asyncservice.operations.ids import Place
 from asyncservice.operations.store import OperationStore
 from asyncservice.storage.tables import Row, prefix_end
@@ -26,7 +27,17 @@ _LOOKS: Final = 10
 #: Leftovers that are looked at once more at the end, when what was being written meanwhile has been written.
 _SUSPECTS: Final = 10_000
 #: The first characters of row keys, in order: together they bound ranges that cover a partition.
-_KINDS: Final = (ids.AGENDA, ids.CHILD, ids.REMOVAL, ids.EVENT, ids.HISTORY, ids.ALIAS, ids.RECORD, tokens.PREFIX)
+_KINDS: Final = (
+    ids.AGENDA,
+    ids.CHILD,
+    ids.REMOVAL,
+    ids.EVENT,
+    ids.HISTORY,
+    ids.ALIAS,
+    ids.RECORD,
+    tokens.PREFIX,
+    ids.INDEX,
+)
 #: Keys of rows that stand for no operation.
 _GATES: Final = switch.Stopped().gates
 #: So long is the key of a token's head row; a member's goes on with its number.
@@ -56,7 +67,7 @@ class Tally:
     operations: int = 0
     unfinished: int = 0
     moves: int = 0
-    #: Rows beside records: agenda, aliases, children, events, archived history, lines.
+    #: Rows beside records: agenda, aliases, children, events, archived history, lines, indices.
     other_rows: int = 0
     blobs: int = 0
     deviations: int = 0
@@ -85,6 +96,7 @@ class Audit:
             operation = Record.read(row).operation
         except ValueError:
             return self._counted(found)
+        found += await self._of_record(place, self._wrongs_of_indices)
         self.tally.operations += 1
         self.tally.unfinished += not operation.is_completed
         self.tally.moves += len(operation.history)
@@ -137,16 +149,20 @@ class Audit:
     async def _of_partition(self, partition: str, seen: Callable[[Tally], object]) -> AsyncIterator[Finding]:
         """Look at every row of a partition, one kind after the other."""
         bounds = ["", *_KINDS]
+        indexed = Fingerprint()
         for start, end in zip(bounds, [*_KINDS, None], strict=True):
             if start == ids.RECORD:
-                async for finding in self._records(partition, start, end, seen):
+                async for finding in self._records(partition, start, end, seen, indexed):
+                    yield finding
+            elif start == ids.INDEX:
+                async for finding in self._indices(partition, indexed, seen):
                     yield finding
             else:
                 async for finding in self._rows(partition, start, end, seen):
                     yield finding
 
     async def _records(
-        self, partition: str, start: str, end: str | None, seen: Callable[[Tally], object]
+        self, partition: str, start: str, end: str | None, seen: Callable[[Tally], object], indexed: Fingerprint
     ) -> AsyncIterator[Finding]:
         async for rows in _pages(self.store.table.scan(partition, start=start, end=end)):
             looks = []
@@ -157,14 +173,14 @@ class Audit:
                     self.tally.other_rows += 1
                     looks.append(self._of_alias(row) if ids.is_alias(row) else self._of_fence(row))
                 else:
-                    looks.append(self._of_scanned(row))
+                    looks.append(self._of_scanned(row, indexed))
             for findings in await asyncio.gather(*looks):
                 for finding in findings:
                     yield finding
             seen(self.tally)
 
-    async def _of_scanned(self, row: Row) -> list[Finding]:
-        """Judge a record as it was scanned; read it again when something seems wrong."""
+    async def _of_scanned(self, row: Row, indexed: Fingerprint) -> list[Finding]:
+        """Judge a record as it was scanned, noting its index rows; read it again when something seems wrong."""
         place = Place(row.partition, row.key)
         self.tally.operations += 1
         try:
@@ -172,20 +188,30 @@ class Audit:
         except ValueError:
             return await self._of_record(place)
         operation = record.operation
+        indexed.add_all(indices.rows(operation, place))
         self.tally.unfinished += not operation.is_completed
         self.tally.moves += len(operation.history)
         wrongs = await wrongs_of(self.store, record, now=self.now())
         return await self._of_record(place) if wrongs else []
 
-    async def _of_record(self, place: Place) -> list[Finding]:
+    async def _wrongs(self, record: Record) -> list[str]:
+        return await wrongs_of(self.store, record, now=self.now())
+
+    async def _wrongs_of_indices(self, record: Record) -> list[str]:
+        return await wrongs_of_indices(self.store, record)
+
+    async def _of_record(
+        self, place: Place, judge: Callable[[Record], Awaitable[list[str]]] | None = None
+    ) -> list[Finding]:
         """Return what is wrong with the operation at *place*, seen without anybody changing it meanwhile."""
+        judge = judge or self._wrongs
         where = f"{place.partition}/{place.key}"
         for _ in range(_LOOKS):
             try:
                 record = await record_at(self.store, place)
                 if record is None:
                     return []
-                wrongs = await wrongs_of(self.store, record, now=self.now())
+                wrongs = await judge(record)
                 again = await record_at(self.store, place)
             except ValueError as error:
                 return [Finding(str(error), None, where)]
@@ -193,6 +219,56 @@ class Audit:
                 operation_id = record.operation.asyncoperationid
                 return [] if again is None else [Finding(wrong, operation_id, where) for wrong in wrongs]
         return [Finding(f"it changed at each of {_LOOKS} looks; audit it again", None, where)]
+
+    async def _indices(
+        self, partition: str, expected: Fingerprint, seen: Callable[[Tally], object]
+    ) -> AsyncIterator[Finding]:
+        """Compare the index rows of a partition with those that its records should have.
+
+        All together first, which takes a request for a thousand rows; one by one only where that shows a difference.
+        """
+        found = Fingerprint()
+        async for rows in _pages(self.store.table.scan(partition, start=ids.INDEX)):
+            for row in rows:
+                if indices.is_index(row.key):
+                    self.tally.other_rows += 1
+                    found.add(row.key, row.values)
+                else:
+                    yield _unknown(row)
+            seen(self.tally)
+        if found == expected:
+            return
+        for one_by_one in (self._every_index_row(partition), self._every_indexed(partition)):
+            async for finding in one_by_one:
+                yield finding
+
+    async def _every_index_row(self, partition: str) -> AsyncIterator[Finding]:
+        """Look at the record of every index row."""
+        scan = self.store.table.scan(partition, start=ids.INDEX, end=prefix_end(ids.INDEX))
+        async for rows in _pages(scan):
+            owners = [Place(partition, indices.record_key(row)) for row in rows]
+            looks = (
+                self._owned(row, owner, "an index row", _has_index_row) for row, owner in zip(rows, owners, strict=True)
+            )
+            for findings in await asyncio.gather(*looks):
+                for finding in findings:
+                    yield finding
+
+    async def _every_indexed(self, partition: str) -> AsyncIterator[Finding]:
+        """Look at the index rows of every record."""
+        scan = self.store.table.scan(partition, start=ids.RECORD, end=prefix_end(ids.RECORD))
+        async for rows in _pages(scan):
+            for findings in await asyncio.gather(*map(self._lacks_index_rows, filter(ids.is_record, rows))):
+                for finding in findings:
+                    yield finding
+
+    async def _lacks_index_rows(self, row: Row) -> list[Finding]:
+        try:
+            lacking = await wrongs_of_indices(self.store, Record.read(row))
+        except ValueError:
+            return []  # That was told of the record.
+        place = Place(row.partition, row.key)
+        return await self._of_record(place, self._wrongs_of_indices) if lacking else []
 
     # Rows that belong to a record -------------------------------------------------------------------------------------
 
@@ -230,7 +306,7 @@ class Audit:
             case tokens.PREFIX:
                 return await self._of_line_row(row)
             case _:
-                return [Finding("the service writes no row with such a key", None, f"{row.partition}/{row.key}")]
+                return [_unknown(row)]
 
     async def _owned(self, row: Row, owner: Place, kind: str, names: Callable[[Record, Row], bool]) -> list[Finding]:
         """Check that the record a row belongs to knows of it; look again while either changes."""
@@ -404,6 +480,14 @@ def _names_history(record: Record, row: Row) -> bool:
 
 def _names_event(record: Record, row: Row) -> bool:
     return row.key.partition("-")[2] in awaiting.arrived(record.operation)
+
+
+def _has_index_row(record: Record, row: Row) -> bool:
+    return indices.rows(record.operation, record.place).get(row.key) == row.values
+
+
+def _unknown(row: Row) -> Finding:
+    return Finding("the service writes no row with such a key", None, f"{row.partition}/{row.key}")
 
 
 def _has_children(record: Record, _: Row) -> bool:

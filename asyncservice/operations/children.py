@@ -22,8 +22,10 @@ from asyncservice.operations.store import OperationStore
 from asyncservice.operations.submission import Submission
 from asyncservice.storage.tables import MAX_WRITES, Write, after, prefix_end
 
-#: Children that are written in one transaction: each has three rows, and the parent's record up to four.
-A_BATCH: Final = (MAX_WRITES - 4) // 3
+#: Rows that the parent's record may need in the transaction that writes its children.
+_OF_THE_PARENT: Final = 4
+#: Most children that are written in one transaction: each has three rows at least.
+MOST_AT_ONCE: Final = (MAX_WRITES - _OF_THE_PARENT) // 3
 
 
 def of(
@@ -42,8 +44,13 @@ def of(
     return made
 
 
+def batch_size(made: Sequence[AsyncOperation]) -> int:
+    """Return how many of these children are written in one transaction with their parent's record."""
+    return insertion.batch_size(made, beside=_OF_THE_PARENT)
+
+
 async def writes(store: OperationStore, children: Sequence[AsyncOperation]) -> list[Write]:
-    """Return the rows of new children, to be written with their parent's record; A_BATCH of them fit beside it."""
+    """Return the rows of new children, to be written with their parent's record; `batch_size` of them fit beside it."""
     return [write for child in children for write in (await insertion.draft(store, child)).writes]
 
 

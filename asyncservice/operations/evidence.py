@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from asyncservice.operations import awaiting, codec, history, ids, rebuilding, tokens
+from asyncservice.operations import awaiting, codec, history, ids, indices, rebuilding, tokens
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.ids import Place
 from asyncservice.operations.rebuilding import CLOCK_SKEW
@@ -64,6 +64,16 @@ async def wrongs_of(store: OperationStore, record: Record, *, now: datetime) -> 
     wrongs += rebuilding.deviations(operation, entries, unread=record.spilled)
     async for wrong in _of_other_rows(store, record, now):
         wrongs.append(wrong)
+    return wrongs
+
+
+async def wrongs_of_indices(store: OperationStore, record: Record) -> list[str]:
+    """Return which of its index rows an operation lacks. One request for each that it should have."""
+    wrongs = []
+    for key, values in indices.rows(record.operation, record.place).items():
+        row = await store.table.read(record.place.partition, key)
+        if row is None or row.values != values:
+            wrongs.append(f"its index row {key} is missing or leads elsewhere: it may not be found in lists")
     return wrongs
 
 

@@ -21,7 +21,7 @@ _VERSION_7: Final = 7
 _ID_LENGTH: Final = 32
 _MILLISECONDS: Final = 0xFFFF_FFFF_FFFF
 #: First characters of row keys, one for each kind of row, so that each kind is a contiguous range.
-AGENDA, CHILD, REMOVAL, EVENT, HISTORY, ALIAS, RECORD = "a", "c", "d", "e", "h", "i", "o"
+AGENDA, CHILD, REMOVAL, EVENT, HISTORY, ALIAS, RECORD, INDEX = "a", "c", "d", "e", "h", "i", "o", "x"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,24 @@ def known_place(operation_id: UUID, shards: int) -> Place | None:
 
 def record_key(operation_id: UUID, createdon: datetime | None) -> str:
     """Return the key of the record of that id; *createdon* counts for ids that carry no time."""
-    if operation_id.version == _VERSION_7:
-        return f"{RECORD}{_MILLISECONDS - (operation_id.int >> 80):012x}{operation_id.hex[12:]}"
+    own = known_tail(operation_id)
+    if own is not None:
+        return RECORD + own
     if createdon is None:
         raise ValueError(f"{operation_id} carries no time.")
-    return f"{RECORD}{_MILLISECONDS - round(createdon.timestamp() * 1000):012x}{operation_id.hex}"
+    return f"{RECORD}{inverted(createdon)}{operation_id.hex}"
+
+
+def known_tail(operation_id: UUID) -> str | None:
+    """Return the key of the record of that id without its first character, or None when the id carries no time."""
+    if operation_id.version != _VERSION_7:
+        return None
+    return f"{_MILLISECONDS - (operation_id.int >> 80):012x}{operation_id.hex[12:]}"
+
+
+def inverted(moment: datetime) -> str:
+    """Return the milliseconds of a moment as keys hold them: the later it is, the smaller."""
+    return f"{_MILLISECONDS - round(moment.timestamp() * 1000):012x}"
 
 
 def place_of(operation_id: UUID, shards: int, createdon: datetime, token: str | None = None) -> Place:

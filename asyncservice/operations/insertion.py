@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from copy import replace
 from dataclasses import dataclass
 from secrets import token_hex
+from typing import Final
 from uuid import UUID
 
-from asyncservice.operations import codec, ids, lifecycle, reservation, tokens
+from asyncservice.operations import codec, ids, indices, lifecycle, reservation, tokens
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.reservation import Reservation
 from asyncservice.operations.store import OperationStore
 from asyncservice.operations.tokens import Line
 from asyncservice.storage.errors import RowConflict, StorageUnavailable
 from asyncservice.storage.tables import MAX_WRITES, Insert, Put, Replace, Row, Write
+
+#: How many operations fit one transaction that have one index row, as nearly all but system events.
+USUAL_BATCH: Final = MAX_WRITES // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,17 @@ class Draft:
         return self.stored.operation.asyncoperationid
 
 
-def batch_size(operations: Sequence[AsyncOperation]) -> int:
-    """Return how many of these operations fit one transaction: each is two to four rows; a token's line and a fence."""
+def batch_size(operations: Sequence[AsyncOperation], *, beside: int = 0) -> int:
+    """Return how many of these operations fit one transaction, by the rows of the one that has most.
+
+    Each has its record and its agenda row; it may have an alias, index rows, a place in a token's line, and a fence.
+    *beside* is how many other rows the transaction has.
+    """
     tokened = any(operation.dependencytoken is not None for operation in operations)
     aliased = any(ids.known_place(operation.asyncoperationid, 1) is None for operation in operations)
     adopted = any(operation.parentkey is not None for operation in operations)
-    return MAX_WRITES // (2 + aliased + 3 * tokened + adopted)
+    indexed = max(map(indices.count, operations), default=0)
+    return (MAX_WRITES - beside) // (2 + aliased + 3 * tokened + adopted + indexed)
 
 
 async def insert(store: OperationStore, operation: AsyncOperation) -> Inserted:
@@ -172,6 +181,7 @@ async def draft(store: OperationStore, operation: AsyncOperation, fence: Row | N
         writes.append(tokens.membership(operation, place.key))
     if operation.parentkey is not None:
         writes.append(Insert(ids.child_key(operation.parentkey, place, completed=False), {}))
+    writes += indices.changes(None, operation, place)
     return Draft(Stored(operation, "", spilled, write_id, values), writes)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import batched
 
-from asyncservice.operations import awaiting, children, ids, requests, reservation
+from asyncservice.operations import awaiting, children, ids, indices, requests, reservation
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.ids import Place
 from asyncservice.operations.record import Stored
@@ -97,7 +97,7 @@ def _rows_of(store: OperationStore, stored: Stored, now: datetime) -> list[Write
     """Return the writes that remove an operation, its record first."""
     operation = stored.operation
     place = store.place(operation)
-    asked: list[Write] = []
+    asked = indices.changes(operation, None, place)
     if operation.removes_itself and operation.completedon is not None:
         asked.append(Delete(ids.removal_key(operation.completedon, place)))
     if reservation.is_elsewhere(store, operation):
@@ -117,6 +117,9 @@ async def _delete_rows(store: OperationStore, batch: Sequence[Stored], writes: l
         try:
             await store.table.commit(partition, writes)
         except RowConflict as conflict:
+            if indices.is_index(conflict.key):  # Not there: nothing more is to be removed of it.
+                writes = [write for write in writes if write.key != conflict.key]
+                continue
             loser = next(each for each in batch if any(row.key == conflict.key for row in _rows_of(store, each, now)))
             if await store.read_place(store.place(loser.operation)) is not None:
                 raise ChangedMeanwhile(loser.operation.asyncoperationid) from conflict

@@ -11,14 +11,14 @@ from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.states import StatusCode
-from asyncservice.storage.tables import Comparison
+from asyncservice.storage.tables import MAX_COMPARISONS, Comparison
 
 log = logging.getLogger(__name__)
 
 #: Operations deleted in one transaction: each has its record, and may have an alias and history rows.
 BATCH = 33
-#: Types that a search leaves out by itself: the storage takes fifteen comparisons at most.
-_MOST_EXCEPTIONS = 12
+#: Types that a search leaves out by itself, beside what it compares of status and completion.
+_MOST_EXCEPTIONS = MAX_COMPARISONS - 2
 _MOST_DAYS = 36_500
 #: What the setting says of operations that are never removed.
 FOREVER = "forever"

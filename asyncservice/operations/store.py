@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import Any, Final
 from uuid import UUID
 
-from asyncservice.operations import awaiting, codec, creation, history, ids, lifecycle, tokens
+from asyncservice.operations import awaiting, codec, creation, history, ids, indices, lifecycle, tokens
 from asyncservice.operations.duedates import AgendaPolicy
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
@@ -29,6 +29,7 @@ from asyncservice.storage.company import LINGER
 from asyncservice.storage.errors import RowConflict, StorageRefused, StorageUnavailable
 from asyncservice.storage.sharing import SharedTable
 from asyncservice.storage.tables import (
+    MAX_WRITES,
     Comparison,
     Delete,
     Insert,
@@ -44,10 +45,12 @@ from asyncservice.storage.tables import (
 TABLE: Final = "AsyncOperations"
 PAYLOADS: Final = "async-operation-payloads"
 DEFAULT_SHARDS: Final = 16
-#: Counts what a release needs in the storage; raised when it needs another table, queue or container.
-FORMAT: Final = 2
+#: Counts what a release needs in the storage; raised when it needs another table, queue, container, or other rows.
+FORMAT: Final = 3
 #: A write that was certainly not applied is made again this often before its caller hears of it.
 TRIES: Final = 10
+#: The format from which on operations have index rows.
+_INDEXED: Final = 3
 _LAYOUT: Final = ("layout", "layout")
 
 
@@ -100,6 +103,8 @@ class OperationStore:
             self._shards = layout["shards"]
             if prepare is not None:
                 await prepare()
+            if 0 < layout.get("format", 0) < _INDEXED:
+                await self.index_everything()
             await self.table.commit(_LAYOUT[0], [Put(_LAYOUT[1], layout | {"format": FORMAT})])
         self._shards = layout["shards"]
 
@@ -173,6 +178,7 @@ class OperationStore:
         """
         place = self.place(after)
         unanswered = False
+        unindexed = set[str]()
         for tries_left in reversed(range(TRIES)):
             line = await self._line_changes(before.operation, after, place, now)
             kin = await self._kin_changes(before.operation, line.operation, place, now)
@@ -180,8 +186,12 @@ class OperationStore:
             released = (*line.released, *kin.released)
             try:
                 writes = [*change.writes, *line.writes, *kin.writes, *also]
+                writes = [write for write in writes if write.key not in unindexed]
                 etags = await self.table.commit(place.partition, writes)
             except (RowConflict, StorageUnavailable) as error:
+                if isinstance(error, RowConflict) and indices.is_index(error.key):
+                    unindexed.add(error.key)  # An index row that was to go was not there: the record is what counts.
+                    continue
                 if isinstance(error, RowConflict) and any(write.key == error.key for write in also):
                     raise
                 row = await self.table.read(place.partition, place.key)
@@ -227,7 +237,9 @@ class OperationStore:
         if after.removes_itself and after.completedon is not None and not before.operation.is_completed:
             # Says whether the record can go without a look at it.
             apart = after.has_belongings or place.partition != ids.partition_of(after.asyncoperationid, self.shards)
-            writes.append(Put(ids.removal_key(after.completedon, place), {"apart": True} if apart else {}))
+            asked = {"apart": True} if apart else indices.named(after, place)
+            writes.append(Put(ids.removal_key(after.completedon, place), asked))
+        writes += indices.changes(before.operation, after, place)
         write_id = token_hex(8)
         values = codec.to_row(after, spilled=spilled) | {codec.WRITE_ID: write_id}
         return Change(
@@ -285,6 +297,7 @@ class OperationStore:
             canceller = replace(canceller, agendaon=self.agenda.due(canceller, now))
             own = self.place(canceller)
             writes.append(Insert(own.key, codec.to_row(canceller, spilled={})))
+            writes += indices.changes(None, canceller, own)
             if canceller.agendaon is not None:
                 writes.append(Insert(ids.agenda_key(canceller.agendaon, own), {}))
             return _LineChange(after, writes, (canceller,))
@@ -342,6 +355,23 @@ class OperationStore:
         async for row in rows:
             if ids.is_record(row):
                 yield stored_from(row)
+
+    async def index_everything(self) -> None:
+        """Write the index rows of every operation, of which a former release has written none. Safe to repeat.
+
+        One request for a thousand operations, and one for each hundred rows.
+        """
+        for partition in self.partitions:
+            writes: list[Write] = []
+            rows = self.table.scan(partition, start=ids.RECORD, end=prefix_end(ids.RECORD))
+            async for row in rows:
+                if ids.is_record(row):
+                    writes += indices.changes(None, stored_from(row).operation, Place(partition, row.key))
+                if len(writes) > MAX_WRITES - indices.MOST:
+                    await self.table.commit(partition, writes)
+                    writes = []
+            if writes:
+                await self.table.commit(partition, writes)
 
     async def history(self, stored: Stored) -> tuple[HistoryEntry, ...]:
         """Return the whole history, archived entries included."""

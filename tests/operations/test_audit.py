@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from asyncservice.operations import codec, history, ids, tokens
+from asyncservice.operations import codec, history, ids, indices, tokens
 from asyncservice.operations.audit import Audit, Finding
 from asyncservice.operations.errors import OperationNotFound
 from asyncservice.operations.handling import (
@@ -24,6 +24,7 @@ from asyncservice.operations.handling import (
     Yielded,
 )
 from asyncservice.operations.ids import Place
+from asyncservice.operations.indices import Index
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.states import StatusCode
 from asyncservice.operations.store import PAYLOADS, TABLE
@@ -217,6 +218,9 @@ class Victim:
     def agenda_key(self) -> str:
         return ids.agenda_key(self.values["agendaon"], self.place)
 
+    def index_key(self, index: Index, value: UUID | int) -> str:
+        return indices.prefix(index, value) + indices.tail(self.values["asyncoperationid"], self.values["createdon"])
+
     @property
     def member_key(self) -> str:
         return tokens.member_key(self.values["dependencytoken"], self.values["tokennumber"])
@@ -252,6 +256,23 @@ async def second_agenda_row(victim: Victim) -> None:
 
 async def agenda_row_of_nobody(victim: Victim) -> None:
     await victim.write(Put(ids.agenda_key(victim.world.clock.now(), Place("", "o" + "f" * 32)), {}))
+
+
+async def no_index_row(victim: Victim) -> None:
+    await victim.write(Delete(victim.index_key(Index.TYPE, victim.values["operationtype"])))
+
+
+async def index_row_elsewhere(victim: Victim) -> None:
+    key = victim.index_key(Index.TYPE, victim.values["operationtype"])
+    await victim.write(Put(key, {"record": "o" + "f" * 32}))
+
+
+async def second_index_row(victim: Victim) -> None:
+    await victim.write(Put(victim.index_key(Index.TYPE, int(OperationType.IMPORT)), {}))
+
+
+async def index_row_of_nobody(victim: Victim) -> None:
+    await victim.write(Put(indices.prefix(Index.REGARDING, UUID(int=7)) + "f" * 32, {}))
 
 
 async def lost_record(victim: Victim) -> None:
@@ -396,6 +417,12 @@ TAMPERINGS: list[tuple[str, Tampering, str]] = [
     ("ready", second_agenda_row, "an agenda row is there that its record does not know"),
     ("once", second_agenda_row, "an agenda row is there that its record does not know"),
     ("once", agenda_row_of_nobody, "an agenda row is there, and no record that it belongs to"),
+    ("once", no_index_row, "is missing or leads elsewhere: it may not be found in lists"),
+    ("theirs", no_index_row, "is missing or leads elsewhere: it may not be found in lists"),
+    ("child", no_index_row, "is missing or leads elsewhere: it may not be found in lists"),
+    ("once", index_row_elsewhere, "is missing or leads elsewhere: it may not be found in lists"),
+    ("once", second_index_row, "an index row is there that its record does not know"),
+    ("once", index_row_of_nobody, "an index row is there, and no record that it belongs to"),
     ("ready", lost_record, "an agenda row is there, and no record that it belongs to"),
     ("theirs", lost_record, "an alias leads to"),
     ("theirs", no_alias, "it cannot be found by its id"),
@@ -559,6 +586,8 @@ async def test_what_died_half_way_is_no_deviation(lived: Lived, name: str, tampe
             strange_row,
             fence_for_ever,
             removal_of_nobody,
+            second_index_row,
+            index_row_of_nobody,
             lost_record,
         }
         and each[1] is not child_of_nobody

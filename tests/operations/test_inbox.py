@@ -18,6 +18,7 @@ from asyncservice.operations.store import TABLE
 from asyncservice.operations.submission import NO_TYPE
 from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
+from asyncservice.storage.tables import prefix_end
 from tests.operations.world import World
 from tests.support import NOON, VirtualClock
 
@@ -52,7 +53,9 @@ async def everything(world: World) -> list[AsyncOperation]:
     """Return what the table holds, long texts included."""
     found: list[AsyncOperation] = []
     for shard in range(world.engine.store.shards):
-        async for row in world.storage.table(TABLE).scan(ids.partition_name(shard), start=ids.RECORD):
+        async for row in world.storage.table(TABLE).scan(
+            ids.partition_name(shard), start=ids.RECORD, end=prefix_end(ids.RECORD)
+        ):
             if ids.is_alias(row):
                 continue
             operation, _ = codec.from_row(row.values)

@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ValidationError
 
-from asyncservice.operations import creation, ids, insertion, reservation, retention
+from asyncservice.operations import creation, ids, indices, insertion, reservation, retention
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.retention import Retention, rules
 from asyncservice.operations.states import COMPLETED, StatusCode
-from asyncservice.operations.store import PAYLOADS, TABLE
+from asyncservice.operations.store import PAYLOADS, TABLE, stored_from
 from asyncservice.settings import Settings
 from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
@@ -51,10 +51,18 @@ def completed(
 
 
 async def left(world: World) -> set[str]:
-    """Return the keys of every row there is, but for those of the service itself, which begin with an underscore."""
+    """Return the keys of every row there is, but for gates, which are the service's, and index rows.
+
+    Index rows are those of the records that are left, neither more nor fewer.
+    """
     table = world.storage.table(TABLE)
     partitions = map(ids.partition_name, range(world.engine.store.shards))
-    return {row.key for each in partitions async for row in table.scan(each) if not row.key.startswith("_")}
+    rows = [row for each in partitions async for row in table.scan(each) if not row.key.startswith("_")]
+    records = [row for row in rows if row.key.startswith(ids.RECORD) and ids.is_record(row)]
+    places = [(ids.Place(row.partition, row.key), stored_from(row).operation) for row in records]
+    expected = [key for place, operation in places for key in indices.rows(operation, place)]
+    assert sorted(row.key for row in rows if indices.is_index(row.key)) == sorted(expected)
+    return {row.key for row in rows if not indices.is_index(row.key)}
 
 
 async def payloads(world: World) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncservice.operations import codec, creation, duedates, history, lifecycle, requests
+from asyncservice.operations import codec, creation, duedates, history, insertion, lifecycle, requests
 from asyncservice.operations.errors import ChangedMeanwhile
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.insertion import insert, insert_many
@@ -69,11 +69,12 @@ async def test_the_same_id_twice_is_one_operation(store: OperationStore, operati
 
 
 async def test_a_batch_keeps_what_is_new_beside_what_exists(store: OperationStore) -> None:
-    batch = [a_new(operation_id=an_id(shard=1), name=str(number)) for number in range(50)]
+    full = insertion.batch_size([a_new()])
+    batch = [a_new(operation_id=an_id(shard=1), name=str(number)) for number in range(full)]
     await insert(store, batch[7])
     results = await insert_many(store, batch)
-    assert [each.new for each in results] == [number != 7 for number in range(50)]
-    assert [each.stored.operation.name for each in results] == [str(number) for number in range(50)]
+    assert [each.new for each in results] == [number != 7 for number in range(full)]
+    assert [each.stored.operation.name for each in results] == [str(number) for number in range(full)]
 
 
 async def test_the_number_of_shards_is_decided_once(storage: Storage, store: OperationStore) -> None:

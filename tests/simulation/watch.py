@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
-from asyncservice.operations import awaiting, codec, history, ids, tokens
+from asyncservice.operations import awaiting, codec, history, ids, indices, tokens
 from asyncservice.operations.duedates import NEVER, AgendaPolicy
 from asyncservice.operations.history import HistoryEntry
 from asyncservice.operations.operationtypes import OperationType
@@ -274,6 +274,7 @@ class Watch:
         self._check_agenda(rows, now)
         self._check_lines(rows)
         self._check_families(rows)
+        self._check_indices(rows)
         keys = {(row.partition, row.key): row for row in rows}
         for (partition, key), known in self.known.items():
             operation = known.operation
@@ -328,6 +329,16 @@ class Watch:
                     self.violations.append(f"the fence at {fenced} is not lifted when it says")
         for place, keys in moments.items():
             self.violations.append(f"agenda rows {keys} name nothing that stands at {place}")
+
+    def _check_indices(self, rows: Sequence[Row]) -> None:
+        """Check that every operation has the index rows that its columns call for, and that there are no others."""
+        found = {(row.partition, row.key): row.values for row in rows if indices.is_index(row.key)}
+        for (partition, key), known in self.known.items():
+            for name, values in indices.rows(known.operation, ids.Place(partition, key)).items():
+                if found.pop((partition, name), None) != values:
+                    self._say(known.operation, f"has no index row {name}")
+        for place in found:
+            self.violations.append(f"the index row {place} leads to no operation")
 
     def _check_families(self, rows: Sequence[Row]) -> None:
         """Check that a parent's rows say of its children what their records say, and that it counts them right."""
