@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from uuid import UUID
 import click
 from rich.console import Console
 
-from asyncservice import clioptions, cliupkeep, devhost, display, storagechoice
+from asyncservice import clioptions, cliup, cliupkeep, display, storagechoice
 from asyncservice.client import AsyncServiceClient
 from asyncservice.clioptions import Choice
 from asyncservice.operations.errors import AsyncServiceError
@@ -26,9 +25,7 @@ from asyncservice.operations.switch import Stopped
 from asyncservice.operations.waitreasons import Wait
 from asyncservice.organization.importing.service import IMPORT_OPERATIONS, create_import
 from asyncservice.organization.organization import Organization
-from asyncservice.settings import STORAGE_SETTING
 from asyncservice.storage.tables import Comparison
-from asyncservice.storagechoice import Running
 
 console = Console()
 
@@ -43,39 +40,7 @@ def main(context: click.Context, connection_string: str | None, account_port: in
     context.obj = Choice(connection_string, account_port)
 
 
-@main.command()
-@click.option("--port", default=7071, show_default=True, help="Where the host serves HTTP; 0 for any free port.")
-@click.option("--storage-port", default=10000, show_default=True, help="Blob port of the emulator; queue +1, table +2.")
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where the emulator keeps its data.")
-def up(port: int, storage_port: int, data: Path | None) -> None:
-    """Run the service here until Ctrl-C: the storage emulator, unless a connection string is set, and the host."""
-    sys.exit(clioptions.run(_up(port, storage_port, data)))
-
-
-async def _up(port: int, storage_port: int, data: Path | None) -> int:
-    if storagechoice.named_by_environment():
-        return await _serve(port, os.environ.get(STORAGE_SETTING, ""), {})
-    folder = data or storagechoice.app_folder() / storagechoice.STATE_FOLDER / "data"
-    try:
-        async with devhost.Azurite(port=storage_port, data=folder) as emulator:
-            # Whoever reads "ready" may write to the queues at once, so they are made before the host starts.
-            async with AsyncServiceClient.from_connection_string(emulator.connection_string) as client:
-                await client.ping()
-            return await _serve(port, emulator.connection_string, {STORAGE_SETTING: emulator.connection_string})
-    except devhost.HostError as error:
-        raise click.ClickException(str(error)) from error
-
-
-async def _serve(port: int, connection_string: str, settings: dict[str, str]) -> int:
-    def ready(url: str) -> None:
-        if connection_string:
-            storagechoice.leave_note(Running(os.getpid(), url, connection_string))
-        print(f"ready {url}", flush=True)
-
-    try:
-        return await devhost.run(storagechoice.app_folder(), settings=settings, port=port, ready=ready)
-    finally:
-        storagechoice.take_note_away()
+main.add_command(cliup.up)
 
 
 @main.command()

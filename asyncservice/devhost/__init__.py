@@ -14,12 +14,26 @@ Where it differs from the real host, it does so knowingly:
 * Queue, timer and HTTP triggers with HTTP answers only: other bindings, and retry policies of timers, are not known.
 * Schedules are read in UTC or WEBSITE_TIME_ZONE, as in Azure; Core Tools takes the laptop's zone.
 * Messages that arrive while the host stops are given back at once instead of being run.
-* HTTP needs no keys, has no streaming, and no admin endpoints.
+* HTTP needs no keys, has no streaming, and no admin endpoints. Targets may have 64 KB and reach the app as they came;
+  the real host decodes and encodes the path once more. It sets ASYNCSERVICE_AUTH_LOCAL when it serves on an address
+  that only this machine can reach, and takes it away on every other.
 """
 
 from asyncservice.devhost.azurite import Azurite
+from asyncservice.devhost.certificates import LocalTls, local_tls
 from asyncservice.devhost.errors import AzuriteFailed, ConfigurationInvalid, HostError, IndexingFailed
-from asyncservice.devhost.host import FunctionsHost
+from asyncservice.devhost.host import FunctionsHost, is_loopback
 from asyncservice.devhost.running import run
 
-__all__ = ["Azurite", "AzuriteFailed", "ConfigurationInvalid", "FunctionsHost", "HostError", "IndexingFailed", "run"]
+__all__ = [
+    "Azurite",
+    "AzuriteFailed",
+    "ConfigurationInvalid",
+    "FunctionsHost",
+    "HostError",
+    "IndexingFailed",
+    "LocalTls",
+    "is_loopback",
+    "local_tls",
+    "run",
+]

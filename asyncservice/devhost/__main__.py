@@ -8,6 +8,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+from asyncservice.devhost.certificates import local_tls
 from asyncservice.devhost.running import run
 
 
@@ -25,6 +26,12 @@ def main() -> int:
         metavar="SECONDS",
         help="how long a taken message stays hidden should the host die (default: 600, as in Azure)",
     )
+    parser.add_argument(
+        "--https",
+        type=Path,
+        metavar="FOLDER",
+        help="serve https, with certificates of a local authority that is kept in FOLDER and made when missing",
+    )
     given = parser.parse_args()
     return asyncio.run(
         run(
@@ -33,6 +40,7 @@ def main() -> int:
             host=given.host,
             grace=timedelta(seconds=given.grace),
             message_hiding=timedelta(seconds=given.message_hiding),
+            tls=None if given.https is None else local_tls(given.https).context,
             ready=_ready,
         )
     )

@@ -1,9 +1,11 @@
 """The host: puts worker and triggers together, and takes them apart in good order."""
 
 import asyncio
+import ipaddress
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -38,7 +40,8 @@ class FunctionsHost:
 
     *settings* win over the environment, which wins over local.settings.json. All three are in the environment while the
     host runs, as with Core Tools. *port* 0 takes a free one. Entering raises HostError when the app cannot be run;
-    leaving drains the host first. Several hosts, in processes of their own, may share one storage account.
+    leaving drains the host first. Several hosts, in processes of their own, may share one storage account. With *tls*
+    the host serves https, and nothing else.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class FunctionsHost:
         host: str = "127.0.0.1",
         grace: timedelta = GRACE,
         message_hiding: timedelta = HIDDEN_FOR,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._directory = app_directory.resolve()
         self._given = dict(settings or {})
         self._address = (host, port)
         self._grace = grace
         self._message_hiding = message_hiding
+        self._tls = tls
         self._stop = Stop()
         self._resources = AsyncExitStack()
         self._listeners: list[asyncio.Task[None]] = []
@@ -113,6 +118,12 @@ class FunctionsHost:
         listener = self._resources.enter_context(_bound_socket(*self._address))
         host, port = listener.getsockname()[:2]
         self._set_variable("WEBSITE_HOSTNAME", f"{host}:{port}")
+        # Where only this machine can call, an app may do without asking who it is. On any other address it may not,
+        # whatever the environment or local.settings.json say.
+        if not is_loopback(host):
+            self._set_variable(ONLY_THIS_MACHINE, "false")
+        elif ONLY_THIS_MACHINE not in os.environ:
+            self._set_variable(ONLY_THIS_MACHINE, "true")
         worker = await self._start_worker(worker_processes(settings), options)
         self._resources.push_async_callback(worker.stop)
         functions = read_functions(worker.descriptions, settings)
@@ -122,8 +133,9 @@ class FunctionsHost:
         self._server = HttpServer(
             make_router(self.functions, options.http.route_prefix), invoker, self._stop, grace=self._grace
         )
-        await self._server.start(listener)
-        self.url = f"http://{host}:{port}"
+        await self._server.start(listener, self._tls)
+        scheme = "http" if self._tls is None else "https"
+        self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         _log.info("%d functions of %s are served at %s.", len(self.functions), self._directory.name, self.url)
 
     async def _start_worker(self, processes: int, options: HostJson) -> Worker | WorkerPool:
@@ -169,6 +181,9 @@ class FunctionsHost:
             self._resources.callback(os.environ.__setitem__, name, before)
 
 
+#: Tells the app whether only this machine can call it.
+ONLY_THIS_MACHINE: Final = "ASYNCSERVICE_AUTH_LOCAL"
+
 #: What Core Tools sets for every app.
 _HOST_SETTINGS: Final[Mapping[str, str]] = {
     "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
@@ -181,6 +196,14 @@ def _tell_when_it_failed(name: str, listener: "asyncio.Task[None]") -> None:
     if not listener.cancelled() and (error := listener.exception()) is not None:
         text = "The listener of function %s ended; the function no longer runs."
         logging.getLogger("Host").error(text, name, exc_info=error)
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether only this machine can reach *address*, which is an IP address or `localhost`."""
+    try:
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _bound_socket(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ fails is answered 500 without a word of why; the log has it. Bodies may be up to
 """
 
 import logging
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPMethod, HTTPStatus
@@ -16,6 +17,7 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from asyncservice.devhost.functions import Function, HttpTrigger
+from asyncservice.devhost.httpwire import HttpConnections, headers_from, target
 from asyncservice.devhost.invoker import Invokes
 from asyncservice.devhost.messages import Protocol, TypedData
 from asyncservice.devhost.pausing import Stop
@@ -49,30 +51,25 @@ class HttpServer:
         self._router = router
         self._invoker = invoker
         self._stop = stop
-        application = web.Application(client_max_size=MAX_BODY_BYTES)
-        application.router.add_route("*", "/{path:.*}", self._answer)
-        # An abandoned request does not cancel its function: the real host's worker would not hear of it either.
-        self._runner = web.AppRunner(
-            application,
-            access_log=None,
-            handle_signals=False,
-            handler_cancellation=False,
-            shutdown_timeout=grace.total_seconds(),
-        )
+        self._grace = grace
+        self._runner: web.ServerRunner | None = None
 
-    async def start(self, listener: socket) -> None:
-        """Serve on *listener*."""
+    async def start(self, listener: socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serve on *listener*; with *tls*, https and nothing else."""
+        connections = HttpConnections(self._answer, max_body=MAX_BODY_BYTES)
+        self._runner = web.ServerRunner(connections, shutdown_timeout=self._grace.total_seconds())
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await web.SockSite(self._runner, listener, ssl_context=tls).start()
 
     async def close(self) -> None:
         """Accept nothing more, wait for requests under way as long as the grace period allows, end the rest."""
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._stop.requested:
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Connection": "close"})
-        path, _, _query = request.raw_path.partition("?")
+        path, _, _query = target(request).partition("?")
         found = self._router.find(request.method, path)
         if found is None:
             if path == "/" and request.method in {HTTPMethod.GET, HTTPMethod.HEAD}:
@@ -95,13 +92,13 @@ class HttpServer:
             return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-async def _request_data(request: web.Request, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - as the contract
+async def _request_data(request: web.BaseRequest, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - as the contract
     body = await request.read()
     return Protocol.RpcHttp(
         method=request.method,
-        # The path stays percent-encoded as it came.
-        url=f"{request.scheme}://{request.host}{request.raw_path}",
-        headers=_joined(request.headers.items()),
+        # Path and query stay percent-encoded as they came.
+        url=f"{request.scheme}://{request.host}{target(request)}",
+        headers=_joined(headers_from(request)),
         query=_joined(request.query.items()),
         params=dict(parameters),
         body=TypedData(bytes=body) if body else TypedData(),
@@ -111,7 +108,9 @@ async def _request_data(request: web.Request, parameters: Mapping[str, str]) -> 
 def _joined(pairs: Any) -> dict[str, str]:  # noqa: ANN401 - items of any multi-dictionary
     """Return one value a name: the contract has maps of strings, so the host joins repeated ones with commas."""
     joined: dict[str, str] = {}
-    for name, value in pairs:
+    spelled: dict[str, str] = {}
+    for given, value in pairs:
+        name = spelled.setdefault(given.lower(), given)
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 
@@ -129,7 +128,10 @@ def _response(value: TypedData | None, method: str) -> web.Response:
         # aiohttp names a type for empty bodies, too; the function's own header follows, if it has one.
         response.headers.popall(hdrs.CONTENT_TYPE, None)
     for name, text in answer.headers.items():
-        if name.lower() not in _OURS or (name.lower() == "content-length" and method == HTTPMethod.HEAD and not body):
+        if name.lower() == "content-type" and not text:
+            # The worker names a type for every answer that has none; an empty one is how an app says "none".
+            response.headers.popall(hdrs.CONTENT_TYPE, None)
+        elif name.lower() not in _OURS or (name.lower() == "content-length" and method == HTTPMethod.HEAD and not body):
             response.headers[name] = text
     for cookie in answer.cookies or ():
         response.headers.add(hdrs.SET_COOKIE, format_cookie(cookie))

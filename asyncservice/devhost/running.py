@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -26,13 +27,15 @@ async def run(
     host: str = "127.0.0.1",
     grace: timedelta = GRACE,
     message_hiding: timedelta = HIDDEN_FOR,
+    tls: ssl.SSLContext | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> int:
     """Run the app until SIGINT or SIGTERM and return the process's exit code.
 
     *message_hiding* is how long a taken message stays hidden when the host dies; shorten it to see one come back.
-    *ready* is called with the address once the host serves. The first signal drains the host; a second one leaves at
-    once. 0 after a stop in good order; 1 when the app could not be run, with the reason on standard error.
+    *tls* lets the host serve https only. *ready* is called with the address once the host serves. The first signal
+    drains the host; a second one leaves at once. 0 after a stop in good order; 1 when the app could not be run, with
+    the reason on standard error.
     """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -40,7 +43,13 @@ async def run(
         loop.add_signal_handler(number, _on_signal, number, stopped)
     try:
         async with FunctionsHost(
-            app_directory, settings=settings, port=port, host=host, grace=grace, message_hiding=message_hiding
+            app_directory,
+            settings=settings,
+            port=port,
+            host=host,
+            grace=grace,
+            message_hiding=message_hiding,
+            tls=tls,
         ) as running:
             if ready is not None:
                 ready(running.url)

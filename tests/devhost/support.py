@@ -74,7 +74,7 @@ class HostProcess:
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], 20)
         line = self.process.stdout.readline() if readable else ""
-        match = re.fullmatch(r"ready (http://\S+)\n", line)
+        match = re.fullmatch(r"ready (https?://\S+)\n", line)
         assert match, f"the host is not ready: {line!r}\n{self.log}"
         self.url = match[1]
 
