@@ -21,6 +21,7 @@ _MAX_HEADERS: Final = 100
 _SHOWN: Final = 80
 
 _BOUNDARY: Final = re.compile(r'(?:^|;)\s*boundary\s*=\s*(?:"([^"]*)"|([^;\s"]+))', re.IGNORECASE)
+_LINE_ENDS: Final = b"\r\n"
 _BLANK: Final = b" \t\r\n"
 
 
@@ -127,7 +128,7 @@ def _request(part_headers: Mapping[str, str], content: bytes) -> BatchRequest:
 
 
 def _body(headers: Mapping[str, str], content: bytes) -> bytes:
-    """Cut the line ends that stand before the next delimiter off a body.
+    """Cut the line ends that stand round a body off it.
 
     Content-Length decides where it is plausible, that is, where only blanks remain behind it: files may end in blanks.
     """
@@ -136,7 +137,7 @@ def _body(headers: Mapping[str, str], content: bytes) -> bytes:
         length = int(stated)
         if length <= len(content) and not content[length:].strip(_BLANK):
             return content[:length]
-    return content.rstrip(_BLANK)
+    return content.strip(_LINE_ENDS).rstrip(_BLANK)
 
 
 def _parts(boundary: bytes, body: bytes) -> Iterator[tuple[Mapping[str, str], bytes]]:

@@ -1,0 +1,1 @@
+"""The Web API, asked directly and over HTTP."""
