@@ -148,7 +148,8 @@ def test_what_is_no_batch_is_refused_with_what_to_change(content_type: str, text
 
 
 def test_a_change_set_in_a_change_set_is_refused() -> None:
-    inner = "--c\nContent-Type: multipart/mixed; boundary=d\n\n--d\nContent-Type: application/http\n\nGET x HTTP/1.1\n--d--\n--c--"
+    inmost = "--d\nContent-Type: application/http\n\nGET x HTTP/1.1\n--d--"
+    inner = f"--c\nContent-Type: multipart/mixed; boundary=d\n\n{inmost}\n--c--"
     text = f"--b\nContent-Type: multipart/mixed; boundary=c\n\n{inner}\n--b--"
     with pytest.raises(BatchUnreadable, match="another change set"):
         read_batch("multipart/mixed; boundary=b", text.encode())
