@@ -11,6 +11,7 @@ from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from asyncservice.operations import (
     agenda,
@@ -379,6 +380,37 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
         _fixed("import_log", problems.ROWS_TOGETHER, "Rows of the log written together.", "rows"),
         _fixed("import_transaction", bulk.MOST_BYTES, "Records written in one transaction.", "bytes"),
     ),
+    "Web API": (
+        _setting("api_concurrency", "Requests that one worker process answers at the same time.", "requests"),
+        _setting("api_caller_concurrency", "Of these, so many of one caller.", "requests", dataverse="52"),
+        _setting(
+            "api_caller_requests",
+            "Requests of one caller within five minutes, in one process.",
+            "requests",
+            dataverse="6,000",
+        ),
+        _setting(
+            "api_caller_time",
+            "Time that requests of one caller take within five minutes, in one process.",
+            "seconds",
+            dataverse="1,200",
+        ),
+        _setting("api_max_body", "A request's body.", "bytes"),
+        _setting("auth_tenant", "The tenant whose tokens are good.", "tenant"),
+        _setting("auth_authority", "Where that tenant signs in.", "address"),
+        _setting("auth_issuer", "The issuer of good tokens, where it is not the tenant's own.", "address"),
+        _setting("auth_audience", "Whom tokens must be for.", "names"),
+        _setting("auth_keys_url", "Where the issuer's signing keys are, where nothing else says it.", "address"),
+        _setting("auth_leeway", "Clocks may differ by this much when tokens are checked.", "seconds"),
+        _Entry(
+            name="auth_local",
+            what="Nobody is asked who calls; only where no other machine can.",
+            unit="(a switch)",
+            setting=f"{Settings.model_config.get('env_prefix')}AUTH_LOCAL",
+            read=lambda source: "on" if source.settings.auth_local else "off",
+        ),
+        _setting("auth_local_names", "Names beside localhost that such a host answers to.", "names"),
+    ),
     "host": (
         _of_host(_QUEUES + "batchSize", "Messages of a queue taken with one request.", "messages"),
         _of_host(_QUEUES + "newBatchThreshold", "The next batch is fetched when so many are left.", "messages"),
@@ -446,6 +478,8 @@ def _plain(value: Any) -> int | float | str | None:  # noqa: ANN401 - whatever l
     if isinstance(value, timedelta):
         seconds = value.total_seconds()
         return int(seconds) if seconds.is_integer() else seconds
+    if isinstance(value, UUID):
+        return str(value)
     if value is None or isinstance(value, int | float | str):
         return value
     raise TypeError(f"A limit is a number, a length of time or a text, not {value!r}.")

@@ -136,8 +136,8 @@ class Settings(BaseSettings):
         bool, Field(description="Nobody is asked who calls. The local host says it where only this machine calls.")
     ] = False
     auth_local_names: Annotated[
-        str, Field(description="Names beside localhost that requests may call such a host by, with commas.")
-    ] = ""
+        str | None, Field(description="Names beside localhost that requests may call such a host by, with commas.")
+    ] = None
     api_concurrency: Annotated[
         int, Field(ge=1, description="Requests of the Web API that one worker process answers at the same time.")
     ] = 256

@@ -26,7 +26,7 @@ class LocalCallers:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Return this machine's name and those of ASYNCSERVICE_AUTH_LOCAL_NAMES."""
-        given = {each.strip().lower() for each in settings.auth_local_names.split(",") if each.strip()}
+        given = {each.strip().lower() for each in (settings.auth_local_names or "").split(",") if each.strip()}
         return cls(frozenset(given | {socket.gethostname().lower()}))
 
     def check(self, headers: Headers) -> None:

@@ -351,7 +351,7 @@ def _kept(column: Column, stored: set[str]) -> str:
 
 
 def _kind(annotation: Any) -> str:
-    names = {"str": "text", "int": "whole number", "timedelta": "length of time"}
+    names = {"str": "text", "int": "whole number", "timedelta": "length of time", "UUID": "id", "bool": "true or false"}
     found = next((text for name, text in names.items() if name in str(annotation)), None)
     if found is None:
         raise ValueError(f"The documentation has no word for settings of {annotation}.")
@@ -359,6 +359,8 @@ def _kind(annotation: Any) -> str:
 
 
 def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if not isinstance(value, timedelta):
         return str(value)
     seconds = round(value.total_seconds())
