@@ -19,6 +19,7 @@ from asyncservice.webapi import faults, permissions
 from asyncservice.webapi.batchreading import BatchRequest, ChangeSet
 from asyncservice.webapi.batchurls import relative
 from asyncservice.webapi.batchwriting import Answer
+from asyncservice.webapi.blame import blamed
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import JSON, Headers, Request, Response
 from asyncservice.webapi.faults import ApiError, Code
@@ -95,7 +96,8 @@ async def _transacted(api: Api, batch: Request, planned: Sequence[_Planned]) -> 
             on_behalf_of=user.on_behalf_of,
         )
     except TOLD as error:
-        return (_told(error, _culprit(error, planned).part),)
+        place = blamed(error, [one.plan for one in planned])
+        return (_told(error, planned[place or 0].part),)
     answers: list[Answer] = []
     position = 0
     for one in planned:
@@ -141,16 +143,6 @@ def _told(error: Exception, part: BatchRequest) -> Answer:
     if told is None:
         raise error
     return Answer(failure(told), part.content_id)
-
-
-def _culprit(error: Exception, planned: Sequence[_Planned]) -> _Planned:
-    """Return the request that a transaction failed for: errors of the organization say which one they are about."""
-    position = error.position if isinstance(error, OrganizationError) else None
-    for one in planned:
-        if position is None or position < len(one.plan.requests):
-            return one
-        position -= len(one.plan.requests)
-    return planned[-1]
 
 
 def _is_referred_to(content_id: str, later: Sequence[BatchRequest]) -> bool:

@@ -1,22 +1,22 @@
 """From a request to the message it calls: by name and binding, with its arguments read, and its result written."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
-from asyncservice.organization.errors import NoSuchEntity
-from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.values import Reference
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import Request, Response
-from asyncservice.webapi.faults import ApiError, Code, not_allowed
+from asyncservice.webapi.faults import ApiError, not_allowed
+from asyncservice.webapi.finding import id_of, own_id, row_of
+from asyncservice.webapi.jsontext import read_object
 from asyncservice.webapi.messages.literals import read_literal
 from asyncservice.webapi.messages.reading import Reader
 from asyncservice.webapi.messages.registry import Call, Kind, Message, Messages, registry
 from asyncservice.webapi.messages.types import NAMESPACE
 from asyncservice.webapi.messages.writing import respond
+from asyncservice.webapi.resources import Resource, read_resource
 from asyncservice.webapi.urls import Segment
 
 _PREFIXES: Final = (f"{NAMESPACE}.", "mscrm.")
@@ -27,7 +27,7 @@ async def answer(api: Api, request: Request, messages: Messages = registry) -> R
     called = find(api, request, messages)
     if request.method != called.kind.method:
         raise not_allowed(request.method, f"the {called.kind.lower()} {called.name}", called.kind.method)
-    call = read_call(api, request, called)
+    call = await read_call(api, request, called)
     return respond(request, called.returns, await called.answer(call))
 
 
@@ -53,28 +53,33 @@ def find(api: Api, request: Request, messages: Messages = registry) -> Message:
     """Return the message that the last segment calls. Raises ApiError (404)."""
     *binding, last = request.segments
     name = bare_name(last)
-    if not binding:
-        found = messages.unbound(name)
+    if binding:
+        bound = _resource(api, request, binding)
+        found = messages.bound(name, bound.entity.name, to_collection=not bound.is_row)
     else:
-        entity, is_row = _entity(api, binding[0]), binding[0].arguments is not None
-        found = messages.bound(name, entity.name, to_collection=not is_row) if len(binding) == 1 else None
+        found = messages.unbound(name)
     if found is None:
-        raise ApiError(f"Resource not found for the segment '{last.name}'.", status=HTTPStatus.NOT_FOUND)
+        raise _not_found(last)
     return found
 
 
-def read_call(api: Api, request: Request, called: Message) -> Call:
+async def read_call(api: Api, request: Request, called: Message) -> Call:
     """Read the arguments of a call. Raises ApiError (400) for what is missing, unknown or of another type."""
     *binding, last = request.segments
-    given = _literals(request, last) if called.kind is Kind.FUNCTION else members_of(request)
+    given = _literals(request, last) if called.kind is Kind.FUNCTION else _members(request)
     reader = Reader(api.organization.catalog, request.references)
-    entity = _entity(api, binding[0]) if binding else None
+    arguments = reader.members(called.name, called.parameters, given)
+    bound = _resource(api, request, binding) if binding else None
+    target = None
+    if bound is not None and bound.is_row:
+        target = Reference(bound.entity.name, await _id_of(api, bound))
     return Call(
         api=api,
         request=request,
-        arguments=reader.members(called.name, called.parameters, given),
-        entity=entity,
-        target=None if entity is None or called.is_of_collection else _row(entity, binding[0]),
+        message=called,
+        arguments=arguments,
+        entity=None if bound is None else bound.entity,
+        target=target,
         now=api.clock.now(),
     )
 
@@ -83,7 +88,7 @@ def _literals(request: Request, segment: Segment) -> Mapping[str, object]:
     given: dict[str, object] = {}
     for each in segment.arguments or ():
         if each.name is None:
-            raise ApiError(f"'{each.text}' is no parameter; write Name=value or Name=@alias.")
+            raise ApiError(f"'{each.text[:100]}' is no parameter; write Name=value or Name=@alias.")
         if each.name in given:
             raise ApiError(f"The parameter '{each.name}' is given twice.")
         # An alias that the query does not give is null, as OData says.
@@ -92,35 +97,23 @@ def _literals(request: Request, segment: Segment) -> Mapping[str, object]:
     return given
 
 
-def members_of(request: Request) -> Mapping[str, object]:
-    """Return the JSON object of the body; of an empty body an empty one. Raises ApiError."""
-    if not request.body.strip():
-        return {}
-    try:
-        read = json.loads(request.body, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise ApiError("The body is no JSON; send an object with the parameters.", code=Code.PAYLOAD) from None
-    if not isinstance(read, dict):
-        raise ApiError("The body is JSON, but no object; send an object with the parameters.", code=Code.PAYLOAD)
-    return read
+def _members(request: Request) -> Mapping[str, object]:
+    return read_object(request.body) if request.body.strip() else {}
 
 
-def _no_number(text: str) -> object:
-    raise ValueError(text)
+def _resource(api: Api, request: Request, binding: Sequence[Segment]) -> Resource:
+    """Return what a message is bound to. Raises ApiError (404): not every path can be."""
+    found = read_resource(tuple(binding), api.organization.catalog, request.options.aliases)
+    if found is None or found.column is not None or found.tail is not None:
+        raise _not_found(binding[-1])
+    return found
 
 
-def _entity(api: Api, segment: Segment) -> Entity:
-    try:
-        return api.organization.catalog.by_set(segment.name)
-    except NoSuchEntity:
-        raise ApiError(f"Resource not found for the segment '{segment.name}'.", status=HTTPStatus.NOT_FOUND) from None
+async def _id_of(api: Api, row: Resource) -> UUID:
+    if row.key is not None and not row.steps:
+        return await id_of(api, row.entity, row.key)
+    return own_id(row.entity, await row_of(api, row))
 
 
-def _row(entity: Entity, segment: Segment) -> Reference:
-    text = segment.single or segment.named.get(entity.primary_id, "")
-    try:
-        return Reference(entity.name, UUID(text))
-    except ValueError:
-        raise ApiError(
-            f"The key in the request URI is not valid for resource '{NAMESPACE}.{entity.name}'. Write the row's id."
-        ) from None
+def _not_found(segment: Segment) -> ApiError:
+    return ApiError(f"Resource not found for the segment '{segment.name[:200]}'.", status=HTTPStatus.NOT_FOUND)

@@ -40,6 +40,7 @@ class Call:
 
     api: Api
     request: Request
+    message: "Message"
     #: By parameter, of the type declared; None for an optional one that was not given.
     arguments: Mapping[str, Any] = field(default_factory=dict)
     #: The entity whose set or row it is bound to.

@@ -2,9 +2,8 @@
 
 import base64
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import IntEnum
 from http import HTTPStatus
@@ -12,7 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from asyncservice.webapi.exchange import JSON, Request, Response
+from asyncservice.webapi.jsontext import dumps
 from asyncservice.webapi.messages.types import ComplexType, Type, type_of
+from asyncservice.webapi.values import moment_text
 
 
 def respond(request: Request, returns: Type | None, result: object) -> Response:
@@ -35,8 +36,7 @@ def respond(request: Request, returns: Type | None, result: object) -> Response:
 
 def json_response(body: Mapping[str, object], status: int = HTTPStatus.OK) -> Response:
     """Return a response with that JSON."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(status=status, headers={"Content-Type": JSON}, body=text.encode(errors="backslashreplace"))
+    return Response(status=status, headers={"Content-Type": JSON}, body=dumps(body))
 
 
 def as_json(value: object) -> Any:  # noqa: ANN401 - JSON is of any shape
@@ -44,14 +44,12 @@ def as_json(value: object) -> Any:  # noqa: ANN401 - JSON is of any shape
     match value:
         case IntEnum():
             return value.name
-        case None | bool() | int() | float() | str():
+        case None | bool() | int() | float() | str() | Decimal():
             return value
-        case Decimal():
-            return float(value)
         case UUID():
             return str(value)
         case datetime():
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return moment_text(value)
         case date():
             return value.isoformat()
         case bytes():
