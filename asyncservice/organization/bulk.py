@@ -1,6 +1,6 @@
 """Inserts many records with few transactions, and bears being called twice."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.ids import shard_of
+from asyncservice.organization.keys import KeyPlace
 from asyncservice.storage.errors import ConflictReason, RowConflict
 from asyncservice.storage.tables import MAX_WRITES, Insert, Table, Value
 
@@ -27,14 +28,18 @@ class Prepared:
 
     id: UUID
     inserts: Sequence[Insert]
+    #: Where the rows of its alternate keys will stand.
+    keys: Sequence[KeyPlace] = ()
 
     @property
     def size(self) -> int:
         """About how many bytes of a request it takes, never too few."""
-        return sum(
-            _OVERHEAD_OF_A_ROW + sum(_OVERHEAD_OF_A_COLUMN + _size(value) for value in insert.values.values())
-            for insert in self.inserts
-        )
+        return sum(size_of(insert.values) for insert in self.inserts)
+
+
+def size_of(values: Mapping[str, Value]) -> int:
+    """Return about how many bytes of a request a row takes, never too few."""
+    return _OVERHEAD_OF_A_ROW + sum(_OVERHEAD_OF_A_COLUMN + _size(value) for value in values.values())
 
 
 async def insert(table: Table, prepared: Sequence[Prepared], *, at_once: int) -> frozenset[UUID]:

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from asyncservice.organization.values import RecordValue
 from asyncservice.storage.tables import Insert
-
-#: Keys of records start so; the rows of an outbox take another prefix in the same partition.
-RECORD_PREFIX: Final = "r-"
 
 
 class ChangeKind(StrEnum):
@@ -30,6 +28,13 @@ class Change:
     id: UUID
     before: Mapping[str, RecordValue] | None = None
     after: Mapping[str, RecordValue] | None = None
+    #: When, in whose name, and as part of what; None where a caller of old says nothing.
+    on: datetime | None = None
+    by: UUID | None = None
+    on_behalf_of: UUID | None = None
+    correlation_id: UUID | None = None
+    #: How many changes caused each other before this one.
+    depth: int = 1
 
 
 class Outbox(Protocol):

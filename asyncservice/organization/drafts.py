@@ -4,7 +4,9 @@ Plain functions: the time, the id and the user come in, what the row will hold g
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -12,15 +14,39 @@ from asyncservice.organization.errorcodes import OrganizationErrorCode
 from asyncservice.organization.errors import ValueRefused
 from asyncservice.organization.schema.attributes import Attribute
 from asyncservice.organization.schema.entities import Entity
-from asyncservice.organization.values import RecordValue, Reference, coerce
+from asyncservice.organization.values import RecordValue, Reference, coerce, rounded
+from asyncservice.organization.wellknown import BASE_CURRENCY, ROOT_BUSINESS_UNIT
 
 _STATE_COLUMNS: Final = frozenset({"statecode", "statuscode"})
+#: The rate of the organization's own currency.
+ONE: Final = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What other records say that a record's values follow from."""
+
+    #: The business unit of its owner.
+    business_unit: UUID = ROOT_BUSINESS_UNIT
+    #: How much of its currency one of the organization's own currency is; None: not known.
+    exchange_rate: Decimal | None = ONE
 
 
 def new_values(
-    entity: Entity, given: Mapping[str, object], *, record_id: UUID, now: datetime, by: UUID
+    entity: Entity,
+    given: Mapping[str, object],
+    *,
+    record_id: UUID,
+    now: datetime,
+    by: UUID,
+    on_behalf_of: UUID | None = None,
+    surroundings: Surroundings | None = None,
 ) -> dict[str, RecordValue]:
-    """Return the values of a new record. Raises ValueRefused or NoSuchAttribute, naming the column."""
+    """Return the values of a new record. Raises ValueRefused or NoSuchAttribute, naming the column.
+
+    *by* is in whose name it is made, *on_behalf_of* who acts in that name when it is somebody else.
+    """
+    surroundings = surroundings or Surroundings()
     values = _coerced(entity, given, creating=True)
     user = Reference("systemuser", by)
     if "ownerid" in entity.attributes:
@@ -28,8 +54,15 @@ def new_values(
     _settle_state(entity, values)
     for name, default in entity.defaults.items():
         values.setdefault(name, default)
-    _compose(entity, values)
-    values |= {"createdon": now, "createdby": user, "modifiedon": now, "modifiedby": user, "versionnumber": 1}
+    if entity.is_activity and "activitytypecode" in entity.attributes:
+        values["activitytypecode"] = entity.name
+    _follow(entity, values, surroundings)
+    signed: dict[str, RecordValue] = {"createdon": now, "createdby": user, "modifiedon": now, "modifiedby": user}
+    if on_behalf_of is not None:
+        delegate = Reference("systemuser", on_behalf_of)
+        signed |= {"createdonbehalfby": delegate, "modifiedonbehalfby": delegate}
+    values |= {name: value for name, value in signed.items() if name in entity.attributes}
+    values["versionnumber"] = 1
     _date_back(values, now)
     values[entity.primary_id] = record_id
     _insist(entity, values)
@@ -37,7 +70,14 @@ def new_values(
 
 
 def changed_values(
-    entity: Entity, before: Mapping[str, RecordValue], given: Mapping[str, object], *, now: datetime, by: UUID
+    entity: Entity,
+    before: Mapping[str, RecordValue],
+    given: Mapping[str, object],
+    *,
+    now: datetime,
+    by: UUID,
+    on_behalf_of: UUID | None = None,
+    surroundings: Surroundings | None = None,
 ) -> dict[str, RecordValue]:
     """Return the values of a record after an update; None clears a column."""
     changes = _coerced(entity, given, creating=False)
@@ -46,10 +86,35 @@ def changed_values(
         # The half that was not given follows the half that was.
         values = {name: value for name, value in values.items() if name in given or name not in _STATE_COLUMNS}
         _settle_state(entity, values)
-    _compose(entity, values)
+    _follow(entity, values, surroundings)
+    return _signed(entity, before, values, now=now, by=by, on_behalf_of=on_behalf_of)
+
+
+def without_links(
+    entity: Entity, before: Mapping[str, RecordValue], columns: frozenset[str], *, now: datetime, by: UUID
+) -> dict[str, RecordValue]:
+    """Return the values of a record whose lookups *columns* led to a record that is being deleted."""
+    values = {name: value for name, value in before.items() if name not in columns}
+    return _signed(entity, before, values, now=now, by=by, on_behalf_of=None)
+
+
+def _signed(
+    entity: Entity,
+    before: Mapping[str, RecordValue],
+    values: dict[str, RecordValue],
+    *,
+    now: datetime,
+    by: UUID,
+    on_behalf_of: UUID | None,
+) -> dict[str, RecordValue]:
     version = before.get("versionnumber", 0)
-    values |= {"modifiedon": now, "modifiedby": Reference("systemuser", by)}
     values["versionnumber"] = (version if isinstance(version, int) else 0) + 1
+    if "modifiedon" in entity.attributes:
+        values |= {"modifiedon": now, "modifiedby": Reference("systemuser", by)}
+    if "modifiedonbehalfby" in entity.attributes:
+        values.pop("modifiedonbehalfby", None)
+        if on_behalf_of is not None:
+            values["modifiedonbehalfby"] = Reference("systemuser", on_behalf_of)
     _insist(entity, values)
     return values
 
@@ -79,7 +144,9 @@ def _coerced(entity: Entity, given: Mapping[str, object], *, creating: bool) -> 
 
 def _settle_state(entity: Entity, values: dict[str, RecordValue]) -> None:
     """Make state and status reason agree: either may be given, both must fit."""
-    status = entity.attribute("statuscode")
+    status = entity.attributes.get("statuscode")
+    if status is None:
+        return
     states = {option.value: option.state for option in status.options}
     if "statuscode" in values:
         state = states[_number(values["statuscode"])]
@@ -104,6 +171,43 @@ def _number(value: object) -> int:
     if not isinstance(value, int):
         raise TypeError(f"{value!r} is no option's number.")
     return value
+
+
+def _follow(entity: Entity, values: dict[str, RecordValue], surroundings: Surroundings | None) -> None:
+    """Fill in the columns that nobody sets because they follow from others."""
+    _compose(entity, values)
+    _own(entity, values, surroundings)
+    _convert(entity, values, surroundings)
+
+
+def _own(entity: Entity, values: dict[str, RecordValue], surroundings: Surroundings | None) -> None:
+    owner = values.get("ownerid")
+    if not isinstance(owner, Reference) or "owninguser" not in entity.attributes:
+        return
+    for column, kind in (("owninguser", "systemuser"), ("owningteam", "team")):
+        values.pop(column, None)
+        if owner.entity == kind:
+            values[column] = owner
+    if surroundings is not None:
+        values["owningbusinessunit"] = Reference("businessunit", surroundings.business_unit)
+
+
+def _convert(entity: Entity, values: dict[str, RecordValue], surroundings: Surroundings | None) -> None:
+    """Keep amounts in the organization's own currency beside those in the record's."""
+    bases = [(base, base.base_of) for base in entity.attributes.values() if base.base_of is not None]
+    amounts = {name: values[name] for _, name in bases if name in values}
+    if amounts and "transactioncurrencyid" in entity.attributes:
+        values.setdefault("transactioncurrencyid", Reference("transactioncurrency", BASE_CURRENCY))
+    if surroundings is not None and "transactioncurrencyid" in values and "exchangerate" in entity.attributes:
+        values.pop("exchangerate", None)
+        if surroundings.exchange_rate is not None:
+            values["exchangerate"] = rounded(entity.attribute("exchangerate"), surroundings.exchange_rate)
+    rate = values.get("exchangerate", ONE)
+    for base, name in bases:
+        values.pop(base.name, None)
+        amount = amounts.get(name)
+        if isinstance(amount, Decimal) and isinstance(rate, Decimal) and rate:
+            values[base.name] = rounded(base, amount / rate)
 
 
 def _compose(entity: Entity, values: dict[str, RecordValue]) -> None:

@@ -5,11 +5,17 @@ OrganizationError           carries the number a Dataverse client expects
 ├── NoSuchEntity            no entity of that name is defined
 ├── NoSuchAttribute         the entity has no such column
 ├── ValueRefused            a column cannot hold the value
+├── RequestRefused          a request cannot be carried out as it was put
 ├── RecordNotFound          no record of that id
+├── NoSuchKey               the entity has no alternate key of these columns
+├── RecordNotFoundByKey     no record of those values of an alternate key
 ├── RecordExists            a record of that id is there already
-└── RecordChanged           the record is no longer the version that was read
+├── DuplicateKey            a record of those values of an alternate key is there already
+├── CannotDelete            other records refer to the record and a relationship restricts that
+└── RecordChanged           the record is no longer the version that was read, or others keep changing it
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from asyncservice.organization.errorcodes import OrganizationErrorCode
@@ -19,6 +25,8 @@ class OrganizationError(Exception):
     """Something a caller should know about, with the code a Dataverse client expects."""
 
     code: OrganizationErrorCode = OrganizationErrorCode.INVALID_ARGUMENT
+    #: Which of the requests of a transaction it is about, counted from 0; None where it is about no single one.
+    position: int | None = None
 
 
 class SchemaError(OrganizationError):
@@ -61,6 +69,59 @@ class RecordNotFound(OrganizationError):  # noqa: N818 - reads as the fact it st
     def __init__(self, entity: str, record_id: UUID) -> None:
         super().__init__(f"Entity '{entity}' With Id = {record_id} Does Not Exist")
         self.entity, self.record_id = entity, record_id
+
+
+class RequestRefused(OrganizationError):  # noqa: N818 - reads as the fact it states
+    """A request asks for something that cannot be done; the message says what to change."""
+
+    def __init__(self, message: str, code: OrganizationErrorCode = OrganizationErrorCode.INVALID_ARGUMENT) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NoSuchKey(OrganizationError):  # noqa: N818 - reads as the fact it states
+    """The entity has no alternate key of exactly these columns."""
+
+    def __init__(self, entity: str, columns: tuple[str, ...]) -> None:
+        super().__init__(f"'{entity}' has no alternate key of the columns {', '.join(sorted(columns)) or '(none)'}.")
+        self.entity, self.columns = entity, columns
+
+
+class RecordNotFoundByKey(OrganizationError):  # noqa: N818 - reads as the fact it states
+    """No record has those values of an alternate key."""
+
+    code = OrganizationErrorCode.RECORD_NOT_FOUND_BY_ENTITY_KEY
+
+    def __init__(self, entity: str, values: Mapping[str, object]) -> None:
+        shown = ", ".join(f"{name} = {value}" for name, value in values.items())
+        super().__init__(f"A record of '{entity}' with the alternate key {shown} does not exist.")
+        self.entity, self.values = entity, values
+
+
+class DuplicateKey(OrganizationError):  # noqa: N818 - reads as the fact it states
+    """Another record has those values of an alternate key."""
+
+    code = OrganizationErrorCode.DUPLICATE_RECORD_ENTITY_KEY
+
+    def __init__(self, entity: str, key: str, columns: tuple[str, ...]) -> None:
+        super().__init__(
+            f"A record of '{entity}' with the same values for {', '.join(columns)} exists already (alternate key "
+            f"{key}); update that one, or give other values."
+        )
+        self.entity, self.key, self.columns = entity, key, columns
+
+
+class CannotDelete(OrganizationError):  # noqa: N818 - reads as the fact it states
+    """Records that refer to this one keep it from being deleted."""
+
+    code = OrganizationErrorCode.CANNOT_DELETE_DUE_TO_ASSOCIATION
+
+    def __init__(self, entity: str, record_id: UUID, relationship: str, referencing: str) -> None:
+        super().__init__(
+            f"'{entity}' {record_id} cannot be deleted: records of '{referencing}' refer to it (relationship "
+            f"{relationship}); delete those first, or let them refer to another record."
+        )
+        self.entity, self.record_id, self.relationship = entity, record_id, relationship
 
 
 class RecordExists(OrganizationError):  # noqa: N818 - reads as the fact it states

@@ -17,6 +17,11 @@ def shard_of(record_id: UUID) -> str:
     return SHARDS[record_id.int & 0xF]
 
 
+def in_shard(record_id: UUID, shard: int) -> UUID:
+    """Return the id with its last digit changed, so that it lives in the shard of that number."""
+    return UUID(int=record_id.int & ~0xF | shard % len(SHARDS))
+
+
 def derived_id(origin: UUID, *names: str | int, shard: int) -> UUID:
     """Return the id that *origin* and *names* always give, in the shard of that number.
 
@@ -26,4 +31,4 @@ def derived_id(origin: UUID, *names: str | int, shard: int) -> UUID:
     number = int.from_bytes(sha256(text.encode()).digest()[:16])
     number = number & ~(0xF << 76) | (0x8 << 76)
     number = number & ~(0x3 << 62) | (0x2 << 62)
-    return UUID(int=number & ~0xF | shard % len(SHARDS))
+    return in_shard(UUID(int=number), shard)

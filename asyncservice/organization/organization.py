@@ -1,9 +1,22 @@
-"""An organization: a catalog of entities and the storage that keeps their records."""
+"""An organization: a catalog of entities, and the records of them, wherever they are kept."""
 
-from asyncservice.organization.changes import Outbox
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from asyncservice.organization import keys, seeding
+from asyncservice.organization.changes import NoOutbox, Outbox
 from asyncservice.organization.concurrency import together
-from asyncservice.organization.records import Records
+from asyncservice.organization.lazytables import LazyTables
+from asyncservice.organization.reading import RecordReader
+from asyncservice.organization.records import Record, Records
+from asyncservice.organization.recordsource import RecordSource
+from asyncservice.organization.references import Found, References, Units
+from asyncservice.organization.requests import Given, Outcome, Request
 from asyncservice.organization.schema.catalog import Catalog, standard_catalog
+from asyncservice.organization.sources import Source
+from asyncservice.organization.transactions import Transactions
+from asyncservice.organization.workspace import Author
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import RowConflict
 from asyncservice.storage.tables import Insert, Put
@@ -17,32 +30,104 @@ class Organization:
 
     def __init__(self, storage: Storage, catalog: Catalog | None = None, outbox: Outbox | None = None) -> None:
         self.storage = storage
+        #: May be exchanged at any time: what changes the schema makes a new catalog.
         self.catalog = catalog or standard_catalog()
-        self._outbox = outbox
+        self._outbox = outbox or NoOutbox()
+        self._tables = LazyTables(storage)
+        self._registered: dict[str, Source] = {}
+        units = Units(self._find_many)
+        self._transactions = Transactions(
+            storage,
+            lambda: self.catalog,
+            self._tables,
+            outbox=self._outbox,
+            references=lambda: References(self._find_many, units),
+        )
 
     async def create(self) -> None:
-        """Make the tables and containers of every entity. Safe to repeat; needed once before the first record."""
+        """Make the containers that records need. Tables come with their first record. Safe to repeat."""
         containers = {
             attribute.container
             for entity in self.catalog
             for attribute in entity.kept_in_blobs
             if attribute.container is not None
         }
-        await together(
-            (
-                self.storage.table(_COUNTERS).create(),
-                *(self.storage.table(entity.table_name).create() for entity in self.catalog),
-                *(self.storage.blobs(container).create() for container in containers),
-            )
+        await together(self.storage.blobs(container).create() for container in containers)
+
+    async def seed(self, *, now: datetime) -> None:
+        """Make the records that every organization has: itself, its business unit, users, team and currency.
+
+        Safe to repeat: what is there stays as it is. One request when everything is there.
+        """
+        await seeding.seed(self.records, now=now)
+
+    # Reading ----------------------------------------------------------------------------------------------------------
+
+    def register(self, source: Source) -> None:
+        """Let the records of an entity be read from *source*: they are kept elsewhere, or follow from others."""
+        self._registered[source.entity.name] = source
+
+    def source(self, entity: str) -> Source:
+        """Return where queries read the records of that entity. Raises NoSuchEntity."""
+        return self._registered.get(entity) or RecordSource(self._reader(entity))
+
+    async def find(self, entity: str, record_id: UUID) -> Record | None:
+        """Return the record, or None when there is none. One request. Raises NoSuchEntity."""
+        values = await self.source(entity).find(record_id)
+        return None if values is None else Record(entity, record_id, values)
+
+    async def find_by_key(self, entity: str, key: Given) -> Record | None:
+        """Return the record with these values of an alternate key, or None. Two requests.
+
+        Raises NoSuchEntity, NoSuchKey when the entity has no key of these columns, ValueRefused.
+        """
+        described = self.catalog.entity(entity)
+        place = keys.place_of(described, keys.key_of(described, key), keys.coerced(described, key))
+        if place is None:
+            return None
+        reader = self._reader(entity)
+        row = await self._transactions.commits.settling.seen(
+            reader.table, await reader.table.read(place.partition, place.row_key)
         )
+        return None if row is None else await self.find(entity, keys.record_of(row))
 
     def records(self, entity: str) -> Records:
-        """Return the store of that entity's records. Raises NoSuchEntity."""
-        return Records(self.storage, self.catalog.entity(entity), self._outbox)
+        """Return the store of that entity's records, for the service's own use. Raises NoSuchEntity."""
+        return Records(self._reader(entity), self._transactions, self._outbox)
+
+    # Writing ----------------------------------------------------------------------------------------------------------
+
+    async def transact(
+        self,
+        requests: Sequence[Request],
+        *,
+        now: datetime,
+        by: UUID,
+        on_behalf_of: UUID | None = None,
+        correlation_id: UUID | None = None,
+        depth: int = 1,
+    ) -> list[Outcome]:
+        """Carry out requests in their order, all of them or none; each sees what those before it did.
+
+        *by* is in whose name, *on_behalf_of* who acts in that name when it is somebody else (the delegate columns).
+        Requests that touch one partition of one table are one request to the storage; others are as atomic, and cost
+        about three for each partition more. Raises the errors of `asyncservice.organization.errors`; RecordChanged
+        also when others keep changing the same records.
+        """
+        author = Author(now=now, by=by, on_behalf_of=on_behalf_of, correlation_id=correlation_id, depth=depth)
+        return await self._transactions.transact(requests, author)
+
+    async def recover(self, *, now: datetime) -> int:
+        """Finish or undo what a process that died left half-way, and return how many transactions that were.
+
+        One request when there is nothing. Until it is called readers see such records as they were decided to be, and
+        writers settle those they meet.
+        """
+        return await self._transactions.commits.settling.recover(now=now)
 
     async def next_number(self, counter: str) -> int:
         """Return the next number of a counter; no two calls ever return the same one."""
-        table = self.storage.table(_COUNTERS)
+        table = self._tables.table(_COUNTERS)
         row = await table.read(counter, _LAST)
         last = 0 if row is None else row.values["number"]
         number = last if isinstance(last, int) else 0
@@ -55,3 +140,9 @@ class Organization:
             except RowConflict:
                 continue
             return number
+
+    def _reader(self, entity: str) -> RecordReader:
+        return RecordReader(self.catalog.entity(entity), self._tables, self._transactions.commits.settling)
+
+    async def _find_many(self, entity: str, record_ids: Sequence[UUID]) -> Found:
+        return await self.source(entity).find_many(record_ids)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from asyncservice.organization.values import RecordValue
+
 type Given = Mapping[str, object]
 """Columns by logical name as a caller gave them; lookups as Reference, None clears."""
 
@@ -76,3 +78,5 @@ class Outcome:
     entity: str
     id: UUID
     created: bool = False
+    #: What the record holds now; empty for one that is gone.
+    values: Mapping[str, RecordValue] = field(default_factory=dict, compare=False)

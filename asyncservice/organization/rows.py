@@ -10,12 +10,15 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from asyncservice.organization.query.text import fold
 from asyncservice.organization.schema.attributes import Attribute, AttributeType
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.values import RecordValue, Reference, rounded, utf16_length
-from asyncservice.storage.tables import MAX_TEXT, Value
+from asyncservice.storage.tables import MAX_TEXT, Comparison, Either, Row, Test, Value
 
-#: The primary name without regard to capitals, since the storage compares every letter as it is.
+#: Keys of records start so; the rows of an outbox and those of alternate keys take other prefixes.
+RECORD_PREFIX: Final = "r-"
+#: The primary name without regard to capitals and accents, since the storage compares every letter as it is.
 FOLDED_NAME: Final = "name__folded"
 #: The column beside a lookup's id that says what kind of record it is.
 _KIND: Final = "__kind"
@@ -26,12 +29,22 @@ _WHOLE, _FRACTION = 15, 10
 _COMPLEMENT: Final = str.maketrans("0123456789", "9876543210")
 
 
+def record_key(record_id: UUID) -> str:
+    """Return the key of the record's row."""
+    return f"{RECORD_PREFIX}{record_id}"
+
+
+def id_of(row: Row) -> UUID:
+    """Return the id of the record that the row keeps."""
+    return UUID(row.key.removeprefix(RECORD_PREFIX))
+
+
 def to_row(entity: Entity, values: Mapping[str, RecordValue]) -> dict[str, Value]:
     """Return the columns that keep *values*."""
     row: dict[str, Value] = {}
     name = values.get(entity.primary_name or "")
     if isinstance(name, str):
-        row[FOLDED_NAME] = name[: MAX_TEXT // 4].casefold()
+        row[FOLDED_NAME] = folded_name(name)
     for column, value in values.items():
         if isinstance(value, str) and utf16_length(value) > MAX_TEXT:
             for number, part in enumerate(_parts(value), start=1):
@@ -41,6 +54,19 @@ def to_row(entity: Entity, values: Mapping[str, RecordValue]) -> dict[str, Value
         if isinstance(value, Reference):
             row[column + _KIND] = value.entity
     return row
+
+
+def folded_name(name: str) -> str:
+    """Return what stands in FOLDED_NAME for a name."""
+    return fold(name)[: MAX_TEXT // 4]
+
+
+def named(name: str) -> Test:
+    """Return the test that rows of that primary name meet, however it is written."""
+    folded, before = folded_name(name), name[: MAX_TEXT // 4].casefold()
+    now = Comparison(FOLDED_NAME, "eq", folded)
+    # Rows that were written before accents were folded keep them until they are written again.
+    return now if folded == before else Either((now, Comparison(FOLDED_NAME, "eq", before)))
 
 
 def from_row(entity: Entity, row: Mapping[str, Value]) -> dict[str, RecordValue]:
@@ -72,6 +98,11 @@ def sortable(number: Decimal) -> str:
     """Return a text that sorts as the number does: p for positive, n and nines' complement for negative."""
     digits = f"{abs(number):0{_WHOLE + 1 + _FRACTION}.{_FRACTION}f}"
     return f"p{digits}" if number >= 0 else f"n{digits.translate(_COMPLEMENT)}"
+
+
+def exact_in_storage(number: Decimal) -> bool:
+    """Whether a number fits the sortable text to the last digit, so that it compares as itself."""
+    return number.is_finite() and abs(number) < 10**_WHOLE and number == round(number, _FRACTION)
 
 
 def from_sortable(text: str) -> Decimal:

@@ -11,9 +11,8 @@ from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from operator import eq, ge, gt, le, lt, ne
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from uuid import UUID, uuid4
 
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageRefused, TableMissing
@@ -25,9 +24,7 @@ from asyncservice.storage.tables import (
     MAX_TEXT,
     MAX_TRANSACTION_BYTES,
     MAX_WRITES,
-    Comparison,
     Delete,
-    Either,
     Every,
     Insert,
     Replace,
@@ -37,20 +34,13 @@ from asyncservice.storage.tables import (
     Value,
     Write,
     comparisons,
+    holds,
 )
 
 _FORBIDDEN_IN_KEYS: Final = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 _MAX_KEY: Final = 512
 _TABLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 _QUEUE_NAME: Final = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
-_OPERATORS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "eq": eq,
-    "ne": ne,
-    "gt": gt,
-    "ge": ge,
-    "lt": lt,
-    "le": le,
-}
 
 
 class MemoryTable:
@@ -112,7 +102,7 @@ class MemoryTable:
             if end is not None and key >= end:
                 return
             row = self._rows[partition][key]
-            if all(_matches(row, test) for test in where):
+            if all(holds(test, row.values) for test in where):
                 found += 1
                 yield _only(row, select)
             position = bisect_left(keys, key + "\0")
@@ -360,17 +350,6 @@ class _Held:
 
     def seen(self) -> QueueMessage:
         return QueueMessage(self.id, self.text, self.pop_receipt, self.dequeue_count, self.inserted_on)
-
-
-def _matches(row: Row, test: Test) -> bool:
-    match test:
-        case Every(members):
-            return all(_matches(row, member) for member in members)
-        case Either(members):
-            return any(_matches(row, member) for member in members)
-        case Comparison(column, operator, wanted):
-            value = row.values.get(column)
-            return value is not None and _OPERATORS[operator](value, wanted)
 
 
 def _only(row: Row, select: Sequence[str] | None) -> Row:

@@ -1,9 +1,10 @@
 """The port to Table Storage: rows, conditional writes, entity group transactions and range scans."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any, Final, Literal, Protocol
 from uuid import UUID
 
 type Value = str | int | float | bool | datetime | UUID | bytes
@@ -21,6 +22,14 @@ MAX_COLUMNS: Final = 252
 MAX_COMPARISONS: Final = 12
 #: Most bytes the body of one entity group transaction may take.
 MAX_TRANSACTION_BYTES: Final = 4 * 1024 * 1024
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], object]]] = {
+    "eq": eq,
+    "ne": ne,
+    "gt": gt,
+    "ge": ge,
+    "lt": lt,
+    "le": le,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +116,18 @@ type Test = Comparison | Every | Either
 def comparisons(test: Test) -> int:
     """Return how many comparisons a test is made of."""
     return 1 if isinstance(test, Comparison) else sum(map(comparisons, test.members))
+
+
+def holds(test: Test, values: Mapping[str, Value]) -> bool:
+    """Whether a row of these columns meets a test, as the storage decides it."""
+    match test:
+        case Every(members):
+            return all(holds(member, values) for member in members)
+        case Either(members):
+            return any(holds(member, values) for member in members)
+        case Comparison(column, operator, wanted):
+            value = values.get(column)
+            return value is not None and bool(_OPERATORS[operator](value, wanted))
 
 
 class Table(Protocol):

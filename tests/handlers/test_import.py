@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from asyncservice.operations.handling import OperationFailed
+from asyncservice.operations.record import SYSTEM_USER
 from asyncservice.organization.errorcodes import OrganizationErrorCode as Code
 from asyncservice.organization.errors import NoSuchAttribute, NoSuchEntity, ValueRefused
 from asyncservice.organization.importing.dialects import DataDelimiter, FieldDelimiter
@@ -217,7 +218,7 @@ async def test_owners_are_users_by_map_or_id() -> None:
     assert [log["errornumber"] for log in await story.logs()] == [Code.OWNER_NOT_MAPPED]
 
 
-async def test_a_record_of_a_kind_that_is_not_kept_is_taken_at_its_id() -> None:
+async def test_a_user_is_found_by_id() -> None:
     story = await a_story(
         MemoryStorage(),
         f"name,preferredsystemuserid,donotemail\nA,{SOMEBODY},Y\nB,Ada,\n",
@@ -227,6 +228,10 @@ async def test_a_record_of_a_kind_that_is_not_kept_is_taken_at_its_id() -> None:
             "donotemail": ColumnTarget(attribute="donotemail", options={"n": 0, "y": 1}),
         },
     )
+    await story.organization.seed(now=NOON)
+    users = story.organization.records("systemuser")
+    unit = (await users.retrieve(SYSTEM_USER))["businessunitid"]
+    await users.create({"lastname": "Lovelace", "businessunitid": unit}, now=NOON, record_id=SOMEBODY)
 
     await story.do_all()
 

@@ -23,7 +23,7 @@ async def test_each_text_is_asked_once_and_the_oldest_is_forgotten() -> None:
         "a1": (Reference("account", ids[1]),),
         "nobody": (),
     }
-    await organization.records("account").delete(ids[0])
+    await organization.records("account").delete(ids[0], now=NOON)
     assert await lookups.find(BY_NAME, ["a0"]) == {"a0": (Reference("account", ids[0]),)}
     await lookups.find(BY_NAME, ["a2", "a3", "a4"])
     assert len(lookups._answers) == 3

@@ -97,7 +97,7 @@ async def test_a_version_that_is_gone_is_not_changed(storage: Storage) -> None:
     with pytest.raises(RecordChanged):
         await accounts.update(record_id, {"name": "three"}, now=NOON, version=1)
     with pytest.raises(RecordChanged):
-        await accounts.delete(record_id, version=1)
+        await accounts.delete(record_id, now=NOON, version=1)
     assert (await accounts.retrieve(record_id))["name"] == "two"
 
 
@@ -105,10 +105,14 @@ async def test_a_deleted_record_is_gone(storage: Storage) -> None:
     accounts = (await an_organization(storage)).records("account")
     record_id = await accounts.create({"name": "one"}, now=NOON)
 
-    await accounts.delete(record_id)
+    await accounts.delete(record_id, now=NOON)
 
     assert await accounts.find(record_id) is None
-    for act in (accounts.retrieve(record_id), accounts.delete(record_id), accounts.update(record_id, {}, now=NOON)):
+    for act in (
+        accounts.retrieve(record_id),
+        accounts.delete(record_id, now=NOON),
+        accounts.update(record_id, {}, now=NOON),
+    ):
         with pytest.raises(RecordNotFound, match="Does Not Exist"):
             await act
 
@@ -144,7 +148,7 @@ async def test_making_many_twice_is_making_them_once(storage: Storage) -> None:
     accounts = (await an_organization(storage)).records("account")
     drafts = [Draft(derived_id(USER, number, shard=number // 100), {"name": f"A{number}"}) for number in range(250)]
     first = await accounts.create_many(drafts[:150], now=NOON)
-    await accounts.delete(drafts[7].id)
+    await accounts.delete(drafts[7].id, now=NOON)
 
     second = await accounts.create_many(drafts, now=NOON)
 
@@ -157,6 +161,7 @@ async def test_a_hundred_derived_ids_are_one_transaction() -> None:
     storage = MemoryStorage()
     accounts = (await an_organization(storage)).records("account")
     table = storage.table("Recordsaccount")
+    await table.create()
     commits: list[int] = []
     commit = table.commit
 
@@ -256,7 +261,7 @@ async def test_the_outbox_shares_the_transaction() -> None:
     record_id = await accounts.create({"name": "A"}, now=NOON)
     await accounts.update(record_id, {"name": "B"}, now=NOON)
     await accounts.create_many([Draft(derived_id(USER, n, shard=1), {"name": "C"}) for n in range(120)], now=NOON)
-    await accounts.delete(record_id)
+    await accounts.delete(record_id, now=NOON)
 
     rows = storage.table("Recordsaccount").all_rows()
     assert Counter(row.values["message"] for row in rows if row.key.startswith("o-")) == {

@@ -1,0 +1,347 @@
+"""Carries out requests for records, all of them or none.
+
+One try reads what the requests are about, works out in a workspace what they make of it, and commits that. Where
+somebody else was first, the next try reads again and decides again; the ids of new records stay what they were.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID, uuid4
+
+from asyncservice.organization import drafts, keys
+from asyncservice.organization.cascades import MOST_TOUCHED, Cascades, TooManyRecords
+from asyncservice.organization.changes import Outbox
+from asyncservice.organization.commits import Commits
+from asyncservice.organization.errorcodes import OrganizationErrorCode
+from asyncservice.organization.errors import (
+    RecordChanged,
+    RecordExists,
+    RequestRefused,
+    ValueRefused,
+)
+from asyncservice.organization.files import File, kept_in_blobs
+from asyncservice.organization.ids import SHARDS, derived_id, in_shard, shard_of
+from asyncservice.organization.lazytables import LazyTables
+from asyncservice.organization.references import References
+from asyncservice.organization.requests import (
+    Associate,
+    Create,
+    Delete,
+    Disassociate,
+    Given,
+    Outcome,
+    Request,
+    Update,
+    Upsert,
+)
+from asyncservice.organization.schema.catalog import Catalog
+from asyncservice.organization.schema.entities import Entity, Kept
+from asyncservice.organization.schema.relationships import ManyToMany
+from asyncservice.organization.settling import Busy
+from asyncservice.organization.workspace import Author, Workspace
+from asyncservice.storage.account import Storage
+from asyncservice.storage.errors import RowConflict
+
+#: Requests that one transaction holds at most.
+MOST_REQUESTS: Final = 1000
+#: How often a transaction is tried while others change the same records.
+_TRIES: Final = 12
+#: The longest pause between tries, in seconds; it grows from a fortieth of that.
+_LONGEST_PAUSE: Final = 0.4
+
+
+@dataclass(slots=True)
+class _Try:
+    """One try: what it works on, and what it found out on the way."""
+
+    workspace: Workspace
+    author: Author
+    #: Whether records that are assumed to be new are looked for: the try before found that something is in the way.
+    is_careful: bool
+    #: Whether lookups need not be checked.
+    is_trusted: bool
+    references: References
+    files: list[File] = field(default_factory=list)
+
+
+class Transactions:
+    """What `Organization.transact` does."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        catalog: Callable[[], Catalog],
+        tables: LazyTables,
+        *,
+        outbox: Outbox,
+        references: Callable[[], References],
+        new_id: Callable[[], UUID] = uuid4,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._storage, self._catalog_of, self._tables, self._outbox = storage, catalog, tables, outbox
+        self._references, self._new_id, self._pause = references, new_id, pause
+        self._rng = rng or random.SystemRandom()
+        self.commits = Commits(tables)
+
+    async def transact(self, requests: Sequence[Request], author: Author, *, is_trusted: bool = False) -> list[Outcome]:
+        """Carry out *requests* in their order, all or none; see `Organization.transact`."""
+        if len(requests) > MOST_REQUESTS:
+            raise RequestRefused(f"A transaction takes at most {MOST_REQUESTS} requests, not {len(requests)}.")
+        ids = self._ids(requests)
+        is_careful, number = False, 0
+        while number < _TRIES:
+            one = _Try(
+                Workspace(self._tables, self.commits.settling, now=author.now),
+                author,
+                is_careful=is_careful,
+                is_trusted=is_trusted,
+                references=self._references(),
+            )
+            try:
+                outcomes = await self._carried_out(one, requests, ids)
+                await self._commit(one)
+            except TooManyRecords:
+                if len(requests) > 1:
+                    raise RequestRefused(
+                        f"These requests delete or change more than {MOST_TOUCHED} records with what goes with them; "
+                        "ask for the deletions one by one."
+                    ) from None
+                # A slice of a large deletion: as much of it as one transaction takes, from the bottom up.
+                await self._commit_slice(one)
+                number = 0
+            except (RowConflict, Busy):
+                is_careful = True
+                number += 1
+                await self._pause(self._rng.uniform(0, _LONGEST_PAUSE * min(1, number / 10)))
+            else:
+                return outcomes
+        raise RecordChanged(*self._first(requests, ids))
+
+    async def _commit(self, one: _Try) -> None:
+        await one.references.check(one.workspace)
+        touches = await one.workspace.touches(one.author, self._outbox, is_careful=one.is_careful)
+        for file in one.files:
+            await self._storage.blobs(file.container).write(file.name, file.content)
+        await self.commits.commit(touches, now=one.author.now)
+
+    async def _commit_slice(self, one: _Try) -> None:
+        try:
+            await self._commit(one)
+        except (RowConflict, Busy):
+            # The next round reads what is there now and goes on from that.
+            await self._pause(_LONGEST_PAUSE)
+
+    # Requests ---------------------------------------------------------------------------------------------------------
+
+    async def _carried_out(self, one: _Try, requests: Sequence[Request], ids: Mapping[int, UUID]) -> list[Outcome]:
+        await self._read_ahead(one, requests, ids)
+        return [await self._carry_out(one, request, ids.get(place)) for place, request in enumerate(requests)]
+
+    async def _carry_out(self, one: _Try, request: Request, chosen: UUID | None) -> Outcome:
+        match request:
+            case Create():
+                return await self._create(one, self._entity(request.entity), request.values, _chosen(chosen))
+            case Update():
+                return await self._update(one, request)
+            case Upsert():
+                return await self._upsert(one, request, _chosen(chosen))
+            case Delete():
+                held = await one.workspace.existing(self._entity(request.entity), request.id)
+                _insist_on_version(request.entity, request.id, held.after, request.version)
+                await Cascades(self._catalog, self._tables).delete(one.workspace, held, one.author)
+                return Outcome(entity=request.entity, id=request.id)
+            case Associate():
+                return await self._associate(one, request)
+            case Disassociate():
+                entity, pair_id, _ = self._pair(request)
+                held = await one.workspace.read(entity, pair_id)
+                held.after = None
+                return Outcome(entity=entity.name, id=pair_id)
+
+    async def _create(self, one: _Try, entity: Entity, values: Given, record_id: UUID) -> Outcome:
+        workspace = one.workspace
+        held = workspace.held(entity.name, record_id)
+        if held is None:
+            held = (
+                await workspace.read(entity, record_id) if one.is_careful else workspace.adopt(entity, record_id, None)
+            )
+        if held.after is not None:
+            raise RecordExists(entity.name, record_id)
+        given, files = kept_in_blobs(entity, record_id, _without_id(entity, values, record_id))
+        one.files += files
+        author = one.author
+        held.after = drafts.new_values(
+            entity,
+            given,
+            record_id=record_id,
+            now=author.now,
+            by=author.by,
+            on_behalf_of=author.on_behalf_of,
+            surroundings=await one.references.surroundings(entity, {}, given, by=author.by, now=author.now),
+        )
+        self._note_references(one, entity, given, held.after)
+        return Outcome(entity=entity.name, id=record_id, created=True, values=held.after)
+
+    async def _update(self, one: _Try, request: Update) -> Outcome:
+        entity = self._entity(request.entity)
+        held = await one.workspace.existing(entity, request.id)
+        before = held.after or {}
+        _insist_on_version(entity.name, request.id, before, request.version)
+        given, files = kept_in_blobs(entity, request.id, _without_id(entity, request.values, request.id))
+        one.files += files
+        author = one.author
+        surroundings = None
+        if {"ownerid", "transactioncurrencyid"} & given.keys():
+            surroundings = await one.references.surroundings(entity, before, given, by=author.by, now=author.now)
+        held.after = drafts.changed_values(
+            entity,
+            before,
+            given,
+            now=author.now,
+            by=author.by,
+            on_behalf_of=author.on_behalf_of,
+            surroundings=surroundings,
+        )
+        self._note_references(one, entity, given, held.after)
+        return Outcome(entity=entity.name, id=request.id, values=held.after)
+
+    async def _upsert(self, one: _Try, request: Upsert, new_id: UUID) -> Outcome:
+        entity = self._entity(request.entity)
+        record_id: UUID | None = request.id
+        if request.key:
+            place = keys.place_of(entity, keys.key_of(entity, request.key), keys.coerced(entity, request.key))
+            if place is None:
+                raise RequestRefused(f"Every column of the alternate key of '{entity.name}' needs a value.")
+            record_id = await one.workspace.with_key(entity, place) or new_id
+        record_id = record_id or new_id
+        held = await one.workspace.read(entity, record_id)
+        if held.after is None:
+            return await self._create(one, entity, {**request.values, **request.key}, record_id)
+        return await self._update(one, Update(entity=entity.name, id=record_id, values=request.values))
+
+    async def _associate(self, one: _Try, request: Associate) -> Outcome:
+        entity, pair_id, pair = self._pair(request)
+        held = await one.workspace.read(entity, pair_id)
+        if held.after is not None:
+            return Outcome(entity=entity.name, id=pair_id, values=held.after)
+        one.references.note(pair.entity1, request.entity1_id)
+        one.references.note(pair.entity2, request.entity2_id)
+        values = {pair.entity1_attribute: request.entity1_id, pair.entity2_attribute: request.entity2_id}
+        return await self._create(one, entity, values, pair_id)
+
+    def _pair(self, request: Associate | Disassociate) -> tuple[Entity, UUID, ManyToMany]:
+        found = self._catalog.relationships.get(request.relationship)
+        if not isinstance(found, ManyToMany):
+            raise RequestRefused(f"'{request.relationship}' is no relationship of many to many.")
+        first = request.entity1_id
+        pair_id = derived_id(first, found.schema_name, str(request.entity2_id), shard=first.int & 0xF)
+        return self._entity(found.intersect_entity), pair_id, found
+
+    @staticmethod
+    def _note_references(one: _Try, entity: Entity, given: Given, values: Mapping[str, object]) -> None:
+        if not one.is_trusted:
+            one.references.note_given(entity, given, values)
+
+    async def _read_ahead(self, one: _Try, requests: Sequence[Request], ids: Mapping[int, UUID]) -> None:
+        """Read side by side what the requests will ask for one by one."""
+        wanted = []
+        for place, request in enumerate(requests):
+            if isinstance(request, Update | Delete):
+                wanted.append((self._entity(request.entity), request.id))
+            elif isinstance(request, Upsert) and not request.key:
+                wanted.append((self._entity(request.entity), request.id or _chosen(ids.get(place))))
+            elif isinstance(request, Create) and one.is_careful:
+                wanted.append((self._entity(request.entity), _chosen(ids.get(place))))
+            elif isinstance(request, Associate | Disassociate):
+                entity, pair_id, _ = self._pair(request)
+                wanted.append((entity, pair_id))
+        await one.workspace.read_all(wanted)
+
+    # Ids --------------------------------------------------------------------------------------------------------------
+
+    def _ids(self, requests: Sequence[Request]) -> dict[int, UUID]:
+        """Choose ids for the records that requests may make, so that what is written together stands together."""
+        shards: dict[str, str] = {}
+        ids: dict[int, UUID] = {}
+        for request in requests:
+            if isinstance(request, Create | Update | Upsert | Delete) and (given := _given_id(self._entity, request)):
+                shards.setdefault(request.entity, shard_of(given))
+        for place, request in enumerate(requests):
+            if not isinstance(request, Create | Upsert):
+                continue
+            given = _given_id(self._entity, request)
+            if given is None:
+                shard = self._shard_of_key(request) or shards.get(request.entity)
+                given = self._new_id()
+                if shard is not None:
+                    given = in_shard(given, SHARDS.index(shard))
+                shards.setdefault(request.entity, shard_of(given))
+            ids[place] = given
+        return ids
+
+    def _shard_of_key(self, request: Create | Upsert) -> str | None:
+        entity = self._entity(request.entity)
+        given = {**request.values, **(request.key if isinstance(request, Upsert) else {})}
+        for key in entity.keys:
+            wanted = {name: given[name] for name in key.attributes if name in given}
+            if len(wanted) == len(key.attributes):
+                place = keys.place_of(entity, key, keys.coerced(entity, wanted))
+                if place is not None:
+                    return place.partition
+        return None
+
+    def _entity(self, name: str) -> Entity:
+        entity = self._catalog.entity(name)
+        if entity.kept is not Kept.RECORDS:
+            raise RequestRefused(f"Records of '{name}' cannot be created, changed or deleted like others.")
+        return entity
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self._catalog_of()
+
+    def _first(self, requests: Sequence[Request], ids: Mapping[int, UUID]) -> tuple[str, UUID]:
+        first = requests[0]
+        if isinstance(first, Associate | Disassociate):
+            entity, pair_id, _ = self._pair(first)
+            return entity.name, pair_id
+        return first.entity, ids[0] if isinstance(first, Create | Upsert) else first.id
+
+
+def _given_id(entity_of: Callable[[str], Entity], request: Create | Update | Upsert | Delete) -> UUID | None:
+    """Return the id that a request names, be it among the values."""
+    if request.id is not None or not isinstance(request, Create | Upsert):
+        return request.id
+    entity = entity_of(request.entity)
+    given = request.values.get(entity.primary_id)
+    return None if given is None else keys.coerced(entity, {entity.primary_id: given})[entity.primary_id]  # type: ignore[return-value]
+
+
+def _without_id(entity: Entity, values: Given, record_id: UUID) -> Given:
+    """Return the values without the primary key, which may be given when it is the record's own."""
+    if entity.primary_id not in values:
+        return values
+    given = keys.coerced(entity, {entity.primary_id: values[entity.primary_id]}).get(entity.primary_id)
+    if given not in {None, record_id}:
+        raise ValueRefused(
+            f"'{entity.primary_id}' is {given}, but the record is {record_id}; an id never changes.",
+            column=entity.primary_id,
+            code=OrganizationErrorCode.INVALID_ARGUMENT,
+            value=given,
+        )
+    return {name: value for name, value in values.items() if name != entity.primary_id}
+
+
+def _insist_on_version(entity: str, record_id: UUID, values: Mapping[str, object] | None, version: int | None) -> None:
+    if version is not None and (values or {}).get("versionnumber") != version:
+        raise RecordChanged(entity, record_id)
+
+
+def _chosen(record_id: UUID | None) -> UUID:
+    if record_id is None:
+        raise ValueError("A request that may make a record has no id.")
+    return record_id
