@@ -22,7 +22,7 @@ from asyncservice.operations.ids import Place
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StatusCode
-from asyncservice.storage.tables import Delete, Put, Row, Value, Write, prefix_end
+from asyncservice.storage.tables import Delete, Put, Row, Value, Write
 
 #: Most index rows one operation has.
 MOST: Final = 5
@@ -32,6 +32,8 @@ RARE: Final = frozenset({StatusCode.FAILED, StatusCode.CANCELED})
 UNINDEXED: Final = frozenset({int(OperationType.SYSTEM_EVENT)})
 
 _RECORD: Final = "record"
+#: What whoever looks something up needs of an index row.
+COLUMNS: Final = (_RECORD,)
 _NAMES: Final = "indices"
 _UNSIGNED: Final = 0xFFFF_FFFF
 
@@ -113,11 +115,6 @@ def record_key(row: Row) -> str:
 def tail_of(key: str) -> str:
     """Return the part of an index row's key that orders it among others."""
     return key.rpartition("-")[2]
-
-
-def bounds(start: str, behind: str | None) -> tuple[str, str]:
-    """Return the range of keys that begin with *start*, or of those of them behind the tail *behind*."""
-    return (start if behind is None else f"{start}{behind}\0"), prefix_end(start)
 
 
 def _same(before: AsyncOperation, after: AsyncOperation) -> bool:
