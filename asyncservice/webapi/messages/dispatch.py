@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
+from asyncservice.organization.errors import RecordNotFound
 from asyncservice.organization.values import Reference
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import Request, Response
@@ -16,6 +17,7 @@ from asyncservice.webapi.messages.reading import Reader
 from asyncservice.webapi.messages.registry import Call, Kind, Message, Messages, registry
 from asyncservice.webapi.messages.types import NAMESPACE
 from asyncservice.webapi.messages.writing import respond
+from asyncservice.webapi.reading import answer_row
 from asyncservice.webapi.resources import Resource, read_resource
 from asyncservice.webapi.urls import Segment
 
@@ -28,7 +30,19 @@ async def answer(api: Api, request: Request, messages: Messages = registry) -> R
     if request.method != called.kind.method:
         raise not_allowed(request.method, f"the {called.kind.lower()} {called.name}", called.kind.method)
     call = await read_call(api, request, called)
-    return respond(request, called.returns, await called.answer(call))
+    result = await called.answer(call)
+    if isinstance(result, Reference):
+        return await _row(api, request, result)
+    return respond(request, called.returns, result)
+
+
+async def _row(api: Api, request: Request, named: Reference) -> Response:
+    """Answer with the row that a message has made or found; `$select` of the request applies."""
+    source = api.organization.source(named.entity)
+    values = await source.find(named.id)
+    if values is None:
+        raise RecordNotFound(named.entity, named.id)
+    return await answer_row(api, request, source.entity, values)
 
 
 def bare_name(segment: Segment) -> str:

@@ -68,7 +68,8 @@ class Call:
 
 
 type Answer = Callable[[Call], Awaitable[object]]
-"""What carries a message out: returns a value of the declared type, None without one, or a Response of its own.
+"""What carries a message out: returns a value of the declared type (of a row a Reference to it, which is read and
+answered), None without one, or a Response of its own.
 
 Raises ApiError, or an error that webapi/faults knows.
 """
