@@ -8,6 +8,7 @@ from asyncservice.organization import keys, seeding
 from asyncservice.organization.changes import NoOutbox, Outbox
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.lazytables import LazyTables
+from asyncservice.organization.messages import FILTER, MESSAGE, message_sources
 from asyncservice.organization.reading import RecordReader
 from asyncservice.organization.records import Record, Records
 from asyncservice.organization.recordsource import RecordSource
@@ -35,6 +36,9 @@ class Organization:
         self._outbox = outbox or NoOutbox()
         self._tables = LazyTables(storage)
         self._registered: dict[str, Source] = {}
+        if MESSAGE in self.catalog and FILTER in self.catalog:
+            for source in message_sources(lambda: self.catalog):
+                self.register(source)
         units = Units(self._find_many)
         self._transactions = Transactions(
             storage,

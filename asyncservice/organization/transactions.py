@@ -17,6 +17,7 @@ from asyncservice.organization.changes import Outbox
 from asyncservice.organization.commits import Commits
 from asyncservice.organization.errorcodes import OrganizationErrorCode
 from asyncservice.organization.errors import (
+    OrganizationError,
     RecordChanged,
     RecordExists,
     RequestRefused,
@@ -139,7 +140,14 @@ class Transactions:
 
     async def _carried_out(self, one: _Try, requests: Sequence[Request], ids: Mapping[int, UUID]) -> list[Outcome]:
         await self._read_ahead(one, requests, ids)
-        return [await self._carry_out(one, request, ids.get(place)) for place, request in enumerate(requests)]
+        outcomes: list[Outcome] = []
+        for place, request in enumerate(requests):
+            try:
+                outcomes.append(await self._carry_out(one, request, ids.get(place)))
+            except OrganizationError as error:
+                error.position = place
+                raise
+        return outcomes
 
     async def _carry_out(self, one: _Try, request: Request, chosen: UUID | None) -> Outcome:
         match request:
