@@ -3,7 +3,8 @@
     api = WebApi(organization, clock=clock, engine=engine, door=door)
     response = await api.answer(request)
 
-Each part is a function of webapi/context.Part. `PARTS` says which one a path belongs to; the rest are entity sets.
+Each part is a function of webapi/context.Part. `PARTS` says which one a path belongs to; the rest are
+messages and entity sets.
 """
 
 import logging
@@ -16,16 +17,21 @@ from asyncservice.operations.clock import Clock
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.record import SYSTEM_USER
 from asyncservice.organization.organization import Organization
-from asyncservice.webapi import faults
+from asyncservice.webapi import faults, writes
+from asyncservice.webapi.batch import Batch
 from asyncservice.webapi.context import Api, Door, Part
 from asyncservice.webapi.exchange import JSON, Caller, Request, Response
 from asyncservice.webapi.faults import ApiError, Code
+from asyncservice.webapi.messages import dispatch
 from asyncservice.webapi.permissions import Role
+from asyncservice.webapi.records import Records
 
 _log: Final = logging.getLogger(__name__)
 
-#: Parts by the first segment of the path. What is not here is an entity set, or else a message.
-PARTS: Final[dict[str, Part]] = {}
+#: Parts by the first segment of the path. What is not here calls a message, or begins with an entity set.
+PARTS: Final[Mapping[str, Part]] = {
+    "$batch": Batch(writes.plan),
+}
 
 
 class OpenDoor:
@@ -51,10 +57,11 @@ class WebApi:
         engine: Engine | None = None,
         door: Door | None = None,
         parts: Mapping[str, Part] = PARTS,
+        records: Part | None = None,
     ) -> None:
         self.organization, self.engine, self.clock = organization, engine, clock
         self._door: Door = door or OpenDoor()
-        self._parts = parts
+        self._parts, self._records = parts, records or Records()
 
     async def answer(self, request: Request) -> Response:
         """Let a request in and answer it. Never raises: what goes wrong becomes the error object."""
@@ -77,9 +84,11 @@ class WebApi:
     async def _carried_out(self, request: Request) -> Response:
         first = request.segments[0].name if request.segments else ""
         part = self._parts.get(first)
-        if part is None:
-            raise ApiError(f"Resource not found for the segment '{first}'.", status=404)
-        return await part(self, request)
+        if part is not None:
+            return await part(self, request)
+        if dispatch.is_called_by(request):
+            return await dispatch.answer(self, request)
+        return await self._records(self, request)
 
 
 def refusal(error: ApiError) -> Response:
