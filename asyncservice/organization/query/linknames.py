@@ -41,6 +41,10 @@ class LinkNames:
             self._made_up.add(name)
         return name
 
+    def has(self, alias: str) -> bool:
+        """Whether a link has that alias."""
+        return alias in self._entities
+
     def entity(self, alias: str) -> Entity:
         """Return the entity of a link."""
         return self._entities[alias]
