@@ -108,6 +108,8 @@ def any_value(attribute: Attribute) -> st.SearchStrategy[Any]:
             return st.integers(int(attribute.min_value or 0), int(attribute.max_value or 0))
         case AttributeType.MONEY:
             return MONEY
+        case AttributeType.DECIMAL:
+            return st.decimals(-1000, 1000, places=attribute.precision)
         case AttributeType.DOUBLE:
             return st.floats(attribute.min_value, attribute.max_value)
         case AttributeType.BOOLEAN:

@@ -75,7 +75,9 @@ class Entity:
     @property
     def collection_schema_name(self) -> str:
         """What the collection is called in the style of schema names."""
-        return f"{self.schema_name[:-1]}ies" if self.set_name.endswith("ies") else f"{self.schema_name}s"
+        if self.set_name.endswith("ies") and not self.name.endswith("ie"):
+            return f"{self.schema_name[:-1]}ies"
+        return f"{self.schema_name}{'es' if self.set_name == f'{self.name}es' else 's'}"
 
     def attribute(self, name: str) -> Attribute:
         """Return the column of that logical name. Raises NoSuchAttribute."""

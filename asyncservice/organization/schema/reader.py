@@ -24,7 +24,7 @@ Of the entity, `name`, `label`, `collectionlabel`, `set` and `primaryid` are nee
 | typecode | the object type code | a number from 10000 that follows from the name |
 | primaryname | the column that names a record | none |
 | ownership | UserOwned, TeamOwned, BusinessOwned, OrganizationOwned, None | UserOwned |
-| activity | whether records are activities | false |
+| activity | whether records are activities ("pointer": has their columns, is none) | false |
 | states, common | whether it has the columns of states, of every entity | true |
 | notes, activities | whether notes, activities can be about its records | true for tables of users, else false |
 | private | whether it is kept from people | false |
@@ -154,7 +154,7 @@ def _entity(said: Mapping[str, Any], option_sets: Mapping[str, OptionSet]) -> En
         keys=keys,
         many_to_many=tuple(_many_to_many(name, primary_id, one) for one in said.get("manytomany", ())),
         kept=Kept(said.get("kept", "records")),
-        is_activity=said.get("activity", False),
+        is_activity=said.get("activity", False) is True,
         is_intersect=said.get("intersect", False),
         is_custom=custom,
         has_notes=said.get("notes", custom),

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from asyncservice.organization.schema.attributes import Attribute, AttributeType, LookupNames, TargetGroup
-from asyncservice.organization.schema.entities import Entity
+from asyncservice.organization.schema.entities import Entity, Kept
 from asyncservice.organization.schema.relationships import (
     CascadeType,
     ManyToMany,
@@ -71,6 +71,7 @@ def _one_to_many(entity: Entity, attribute: Attribute, target: Entity, *, severa
     fill = {
         "entity": entity.name,
         "Entity": entity.schema_name,
+        "base": f"{entity.name}base" if _has_base(entity) else entity.name,
         "set": entity.name if entity.is_custom else entity.set_name,
         "Collection": entity.collection_schema_name,
         "target": target.name,
@@ -92,6 +93,11 @@ def _one_to_many(entity: Entity, attribute: Attribute, target: Entity, *, severa
         is_hierarchical=special.is_hierarchical or general.is_hierarchical,
         is_custom=entity.is_custom or attribute.is_custom,
     )
+
+
+def _has_base(entity: Entity) -> bool:
+    """Whether relationships of the standard columns are called after a table `<name>base`, as those of old tables."""
+    return entity.is_user_owned and not entity.is_custom and not entity.is_activity and entity.kept is Kept.RECORDS
 
 
 def navigations_of(relationship: OneToMany | ManyToMany, entities: Mapping[str, Entity]) -> Iterator[Navigation]:

@@ -16,19 +16,19 @@ _USER: Final = {"type": "Lookup", "targets": ["systemuser"], **_NO_CASCADE, **_R
 #: Every entity.
 COMMON: Final[Mapping[str, Described]] = {
     "createdon": {"type": "DateTime", "label": "Created On", **_READ_ONLY},
-    "createdby": {"label": "Created By", "relationship": "lk_{entity}base_createdby", **_USER},
+    "createdby": {"label": "Created By", "relationship": "lk_{base}_createdby", **_USER},
     "createdonbehalfby": {
         "label": "Created By (Delegate)",
         "schemaname": "CreatedOnBehalfBy",
-        "relationship": "lk_{entity}base_createdonbehalfby",
+        "relationship": "lk_{base}_createdonbehalfby",
         **_USER,
     },
     "modifiedon": {"type": "DateTime", "label": "Modified On", **_READ_ONLY},
-    "modifiedby": {"label": "Modified By", "relationship": "lk_{entity}base_modifiedby", **_USER},
+    "modifiedby": {"label": "Modified By", "relationship": "lk_{base}_modifiedby", **_USER},
     "modifiedonbehalfby": {
         "label": "Modified By (Delegate)",
         "schemaname": "ModifiedOnBehalfBy",
-        "relationship": "lk_{entity}base_modifiedonbehalfby",
+        "relationship": "lk_{base}_modifiedonbehalfby",
         **_USER,
     },
     "versionnumber": {"type": "BigInt", "label": "Version Number", **_READ_ONLY},
@@ -111,7 +111,7 @@ _CURRENCY: Final[Mapping[str, Described]] = {
         "relationship": "transactioncurrency_{entity}",
         "delete": "Restrict",
     },
-    "exchangerate": {"type": "Decimal", "label": "Exchange Rate", "precision": 12, **_READ_ONLY},
+    "exchangerate": {"type": "Decimal", "label": "Exchange Rate", "precision": 10, **_READ_ONLY},
 }
 
 #: Activities, whatever their kind.
@@ -122,7 +122,7 @@ _ACTIVITY: Final[Mapping[str, Described]] = {
         "type": "EntityName",
         "label": "Activity Type",
         "schemaname": "ActivityTypeCode",
-        "required": "SystemRequired",
+        "maxlength": 64,
         **_READ_ONLY,
     },
     "regardingobjectid": {
