@@ -19,6 +19,7 @@ from http import HTTPStatus
 from typing import Final, Self
 from uuid import UUID
 
+from asyncservice.organization.wellknown import LOCAL_USER
 from asyncservice.settings import Settings
 from asyncservice.webapi.admission import Admission, AdmissionLimits
 from asyncservice.webapi.context import Api
@@ -28,7 +29,7 @@ from asyncservice.webapi.localcallers import LocalCallers
 from asyncservice.webapi.permissions import Role, needed, require_role
 from asyncservice.webapi.principals import PRINCIPAL_HEADER, Principal, forbidden, not_authenticated
 from asyncservice.webapi.tokens import TokenRules, Tokens
-from asyncservice.webapi.users import LOCAL_USER, Users
+from asyncservice.webapi.users import Users
 
 #: Headers that name the user a caller acts for: by the id here, and by the object id in the directory.
 CALLER_ID: Final = "MSCRMCallerID"

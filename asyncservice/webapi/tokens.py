@@ -86,7 +86,7 @@ class Tokens:
             raise self._refused(f"The token has more than {LONGEST} characters.")
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             raise self._refused("The token is no JSON Web Token.") from error
         if header.get("alg") != ALGORITHM:
             raise self._refused(f"The token is not signed with {ALGORITHM}.")

@@ -2,8 +2,8 @@
 
 A caller is found by its object id in the directory (azureactivedirectoryobjectid). One that is seen for the first time,
 and was given one of the app roles, is made a user then: whoever assigned the role has decided that it may call, so a
-list of users beside it would only be a second place to forget. An application becomes an application user. The id of
-such a user follows from the object id, so two first requests at once make one user. A disabled user is refused.
+list of users beside it would only be a second place to forget. An application becomes an application user. The object
+id is an alternate key, so two first requests at once make one user. A disabled user is refused.
 
 What was found is remembered for a minute: a request then costs no look-up, and disabling a user takes as long.
 """
@@ -12,28 +12,26 @@ from collections import OrderedDict
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from asyncservice.operations.record import SYSTEM_USER
-from asyncservice.organization.errors import RecordExists
+from asyncservice.organization.errors import DuplicateKey
 from asyncservice.organization.organization import Organization
-from asyncservice.organization.records import Condition, Record
+from asyncservice.organization.records import Record
+from asyncservice.organization.requests import Create
+from asyncservice.organization.values import Reference
+from asyncservice.organization.wellknown import ROOT_BUSINESS_UNIT, SYSTEM_USER
 from asyncservice.webapi.principals import Principal, forbidden
 
 #: How long it is remembered who a caller is.
 REMEMBERED: Final = timedelta(minutes=1)
 _MOST: Final = 10_000
-#: Ids of users that are made on first sight are derived in this name space.
-_SPACE: Final = UUID("5f3c1a52-0c1e-5b7e-9a63-5b1f0d2c7a41")
 _ENTITY: Final = "systemuser"
 _OBJECT_ID: Final = "azureactivedirectoryobjectid"
-
 #: As long as the columns are.
-_LONGEST_NAME: Final = 64
+_LONGEST_NAME: Final = 256
 _LONGEST_DOMAIN_NAME: Final = 1024
-
-#: Whoever calls a host that only this machine can reach.
-LOCAL_USER: Final = SYSTEM_USER
+#: accessmode of applications: Non-interactive.
+_NON_INTERACTIVE: Final = 4
 
 
 class Users:
@@ -46,7 +44,14 @@ class Users:
         """Return the user that *principal* is, making it when there is none. Raises ApiError (403) when disabled."""
         if (remembered := self._recall(principal.object_id, now)) is not None:
             return remembered
-        found = await self._find(organization, principal.object_id) or await self._made(organization, principal, now)
+        found = await self._find(organization, principal.object_id)
+        if found is None:
+            # Another first request may be quicker, or our own was applied and its answer lost.
+            with suppress(DuplicateKey):
+                await organization.transact([_new_user(principal)], now=now, by=SYSTEM_USER)
+            found = await self._find(organization, principal.object_id)
+        if found is None:
+            raise forbidden(f"The user with the object id {principal.object_id} was removed just now.")
         if found.get("isdisabled") is True:
             raise forbidden(f"The user {found.id} is disabled.")
         self._remember(principal.object_id, found.id, now)
@@ -66,31 +71,14 @@ class Users:
         """Return the user of that id, or None when there is none that may be used."""
         if (remembered := self._recall(user_id, now)) is not None:
             return remembered
-        found = await organization.records(_ENTITY).find(user_id)
+        found = await organization.find(_ENTITY, user_id)
         if found is None or found.get("isdisabled") is True:
             return None
         self._remember(user_id, user_id, now)
         return user_id
 
     async def _find(self, organization: Organization, object_id: UUID) -> Record | None:
-        found = await organization.records(_ENTITY).few(Condition(_OBJECT_ID, "eq", object_id), at_most=1)
-        return found[0] if found else None
-
-    async def _made(self, organization: Organization, principal: Principal, now: datetime) -> Record:
-        records = organization.records(_ENTITY)
-        user_id = uuid5(_SPACE, principal.object_id.hex)
-        name = principal.name or principal.username or str(principal.application_id or principal.object_id)
-        values: dict[str, object] = {
-            _OBJECT_ID: principal.object_id,
-            "lastname": name[:_LONGEST_NAME],
-            "domainname": (principal.username or str(principal.object_id))[:_LONGEST_DOMAIN_NAME],
-        }
-        if principal.application_id is not None:
-            values["applicationid"] = principal.application_id
-        # Another first request was quicker, or our own was applied and its answer lost.
-        with suppress(RecordExists):
-            await records.create(values, now=now, record_id=user_id)
-        return await records.retrieve(user_id)
+        return await organization.find_by_key(_ENTITY, {_OBJECT_ID: object_id})
 
     def _recall(self, key: UUID, now: datetime) -> UUID | None:
         found = self._remembered.get(key)
@@ -101,3 +89,29 @@ class Users:
         self._remembered.move_to_end(key)
         if len(self._remembered) > _MOST:
             self._remembered.popitem(last=False)
+
+
+def _new_user(principal: Principal) -> Create:
+    name = principal.name or principal.username or str(principal.application_id or principal.object_id)
+    # People have a first and a last name, tokens one name for both.
+    first, last = _parts(name) if principal.application_id is None else ("", name)
+    values: dict[str, object] = {
+        _OBJECT_ID: principal.object_id,
+        "firstname": _cut(first, _LONGEST_NAME),
+        "lastname": _cut(last, _LONGEST_NAME),
+        "domainname": _cut(principal.username or str(principal.object_id), _LONGEST_DOMAIN_NAME),
+        "businessunitid": Reference("businessunit", ROOT_BUSINESS_UNIT),
+    }
+    if principal.application_id is not None:
+        values |= {"applicationid": principal.application_id, "accessmode": _NON_INTERACTIVE}
+    return Create(entity=_ENTITY, values=values)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    first, _, last = name.strip().rpartition(" ")
+    return first.strip(), last
+
+
+def _cut(text: str, length: int) -> str:
+    """Return as much of *text* as a column of that length holds, which counts in UTF-16."""
+    return text.encode("utf-16-le", "replace")[: 2 * length].decode("utf-16-le", "ignore")
