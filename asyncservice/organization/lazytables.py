@@ -15,13 +15,13 @@ from asyncservice.storage.tables import Row, Table, Test, Write
 class LazyTable:
     """A table that need not exist. Costs nothing more than the table itself, but for the very first write."""
 
-    def __init__(self, table: Table) -> None:
-        self._table = table
+    def __init__(self, name: str, table: Table) -> None:
+        self._name, self._table = name, table
 
     @property
     def name(self) -> str:
-        """The table's name."""
-        return self._table.name
+        """The name by which the account is asked for the table."""
+        return self._name
 
     async def create(self) -> None:
         """Make the table now. Safe to repeat."""
@@ -71,5 +71,5 @@ class LazyTables:
     def table(self, name: str) -> LazyTable:
         """Return the table of that name."""
         if name not in self._tables:
-            self._tables[name] = LazyTable(self._storage.table(name))
+            self._tables[name] = LazyTable(name, self._storage.table(name))
         return self._tables[name]

@@ -8,7 +8,7 @@ make of the row. A row that would be new has these columns only and does not exi
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from asyncservice.storage import azure_rows
@@ -55,8 +55,8 @@ def pending_of(row: Row) -> Pending | None:
     after = said["after"]
     return Pending(
         transaction,
-        None if after is None else azure_rows.decode(after, "").values,
-        tuple(Insert(each.key, each.values) for each in (azure_rows.decode(one, "") for one in said["beside"])),
+        None if after is None else _decoded(after).values,
+        tuple(Insert(each.key, each.values) for each in (_decoded(one) for one in said["beside"])),
     )
 
 
@@ -99,3 +99,8 @@ def from_parts(column: str, values: Mapping[str, Value]) -> Iterator[str]:
 
 def _encoded(key: str, values: Mapping[str, Value]) -> object:
     return json.loads(azure_rows.encode("", key, values))
+
+
+def _decoded(said: Mapping[str, Any]) -> Row:
+    # What is pending has no version of its own.
+    return azure_rows.decode(said, etag="pending")

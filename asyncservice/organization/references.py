@@ -46,25 +46,30 @@ class References:
         self._find_many, self._units = find_many, units
         self._noted: dict[tuple[str, UUID], None] = {}
 
-    def note(self, entity: str, record_id: UUID) -> None:
-        """Remember that this record must be there."""
+    def note(self, workspace: Workspace, entity: str, record_id: UUID) -> None:
+        """Remember that this record must be there. Raises RecordNotFound when the transaction has deleted it before."""
+        held = workspace.held(entity, record_id)
+        if held is not None and held.is_touched and held.after is None:
+            raise RecordNotFound(entity, record_id)
         self._noted[entity, record_id] = None
 
-    def note_given(self, entity: Entity, given: Mapping[str, object], values: Mapping[str, object]) -> None:
+    def note_given(
+        self, workspace: Workspace, entity: Entity, given: Mapping[str, object], values: Mapping[str, object]
+    ) -> None:
         """Remember the lookups that a caller gave."""
         for name in given:
             value = values.get(name)
             if isinstance(value, Reference) and entity.attribute(name).type.is_lookup:
-                self.note(value.entity, value.id)
+                self.note(workspace, value.entity, value.id)
 
     async def check(self, workspace: Workspace) -> None:
-        """Raise RecordNotFound unless every noted record is there, or will be when the transaction is committed."""
+        """Raise RecordNotFound unless every noted record was there before the transaction, or was made in it."""
         missing: dict[str, list[UUID]] = {}
         for entity, record_id in self._noted:
             held = workspace.held(entity, record_id)
             if held is None:
                 missing.setdefault(entity, []).append(record_id)
-            elif held.after is None:
+            elif held.before is None and not held.was_made:
                 raise RecordNotFound(entity, record_id)
         names = list(missing)
         found = await together(self._find_many(name, missing[name]) for name in names)

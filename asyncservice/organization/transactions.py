@@ -182,6 +182,7 @@ class Transactions:
         given, files = kept_in_blobs(entity, record_id, _without_id(entity, values, record_id))
         one.files += files
         author = one.author
+        held.was_made = True
         held.after = drafts.new_values(
             entity,
             given,
@@ -236,8 +237,8 @@ class Transactions:
         held = await one.workspace.read(entity, pair_id)
         if held.after is not None:
             return Outcome(entity=entity.name, id=pair_id, values=held.after)
-        one.references.note(pair.entity1, request.entity1_id)
-        one.references.note(pair.entity2, request.entity2_id)
+        one.references.note(one.workspace, pair.entity1, request.entity1_id)
+        one.references.note(one.workspace, pair.entity2, request.entity2_id)
         values = {pair.entity1_attribute: request.entity1_id, pair.entity2_attribute: request.entity2_id}
         return await self._create(one, entity, values, pair_id)
 
@@ -252,7 +253,7 @@ class Transactions:
     @staticmethod
     def _note_references(one: _Try, entity: Entity, given: Given, values: Mapping[str, object]) -> None:
         if not one.is_trusted:
-            one.references.note_given(entity, given, values)
+            one.references.note_given(one.workspace, entity, given, values)
 
     async def _read_ahead(self, one: _Try, requests: Sequence[Request], ids: Mapping[int, UUID]) -> None:
         """Read side by side what the requests will ask for one by one."""

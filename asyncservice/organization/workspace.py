@@ -44,6 +44,8 @@ class Held:
     row: Row | None
     before: Values | None
     after: Values | None
+    #: Whether the transaction made it, even if it deleted it afterwards.
+    was_made: bool = False
 
     @property
     def is_touched(self) -> bool:
