@@ -5,12 +5,19 @@ that a lookup's target is missing or a key is taken, names a record instead: the
 """
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
+from asyncservice.operations.errors import AsyncServiceError
 from asyncservice.organization import requests
 from asyncservice.organization.errors import OrganizationError
 from asyncservice.organization.values import Reference
+from asyncservice.storage.errors import StorageUnavailable
+from asyncservice.webapi.faults import ApiError
 from asyncservice.webapi.planning import PlannedWrite
+
+#: What one of several writes can be told; anything else is a bug, ends all of them, and is logged by the edge.
+TOLD: Final = (ApiError, OrganizationError, AsyncServiceError, StorageUnavailable)
 
 
 def blamed(error: Exception, plans: Sequence[PlannedWrite]) -> int | None:

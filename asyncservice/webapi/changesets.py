@@ -10,24 +10,21 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID, uuid4
 
-from asyncservice.operations.errors import AsyncServiceError
 from asyncservice.organization import requests
-from asyncservice.organization.errors import OrganizationError
 from asyncservice.organization.schema.catalog import Catalog
-from asyncservice.storage.errors import StorageUnavailable
 from asyncservice.webapi import faults, permissions
 from asyncservice.webapi.batchreading import BatchRequest, ChangeSet
 from asyncservice.webapi.batchurls import relative
 from asyncservice.webapi.batchwriting import Answer
-from asyncservice.webapi.blame import blamed
+from asyncservice.webapi.blame import TOLD, blamed
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import JSON, Headers, Request, Response
 from asyncservice.webapi.faults import ApiError, Code
+from asyncservice.webapi.messages import dispatch
 from asyncservice.webapi.planning import PlannedWrite, Planner
 
 _READS: Final = frozenset({"GET", "HEAD"})
-#: What a part of a batch can be told; anything else is a bug, ends the whole batch, and is logged by the edge.
-TOLD: Final = (ApiError, OrganizationError, AsyncServiceError, StorageUnavailable)
+_VERSION: Final = {"OData-Version": "4.0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +67,9 @@ class ChangeSets:
             raise ApiError(f"{request.method} cannot stand in a change set; put it beside the change set.")
         plan = await self._plan(api, request)
         if plan is None:
+            if not api.organization.catalog.has_set(request.segments[0].name if request.segments else ""):
+                # What is neither a set nor a message is nothing at all.
+                dispatch.find(api, request)
             raise ApiError(
                 f"{request.method} {request.path[:200]} cannot be undone, so it cannot share a change set with other "
                 "requests; put it into the batch outside the change set, or into one of its own.",
@@ -103,7 +103,8 @@ async def _transacted(api: Api, batch: Request, planned: Sequence[_Planned]) -> 
     for one in planned:
         own = outcomes[position : position + len(one.plan.requests)]
         position += len(own)
-        answers.append(Answer(await one.plan.respond(own), one.part.content_id))
+        response = await one.plan.respond(own)
+        answers.append(Answer(response.having(_VERSION), one.part.content_id))
     return tuple(answers)
 
 
@@ -133,7 +134,7 @@ def failure(error: ApiError) -> Response:
     """Return the response that tells of an error in a part of a batch."""
     return Response(
         status=error.status,
-        headers={"Content-Type": JSON, "OData-Version": "4.0", **error.headers},
+        headers={"Content-Type": JSON, **_VERSION, **error.headers},
         body=error.as_body(),
     )
 

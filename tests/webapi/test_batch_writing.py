@@ -63,7 +63,11 @@ def test_reason_phrases_are_letters_and_header_values_cannot_break_out() -> None
 
 
 def test_what_is_written_can_be_read_again_part_by_part() -> None:
-    answers = [ChangeSetAnswer((Answer(CREATED, "1"), Answer(CREATED, "2"))), Answer(LIST), ChangeSetAnswer(())]
+    answers: list[Answer | ChangeSetAnswer] = [
+        ChangeSetAnswer((Answer(CREATED, "1"), Answer(CREATED, "2"))),
+        Answer(LIST),
+        ChangeSetAnswer(()),
+    ]
     response = write_batch(answers, status=200)
     # A status line stands where a request line would: the frame is the same.
     readable = response.body.replace(b"HTTP/1.1 204 No Content", b"GET x HTTP/1.1").replace(

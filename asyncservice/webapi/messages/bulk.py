@@ -12,8 +12,7 @@ from asyncservice.organization.requests import Outcome
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.webapi import faults, writes
 from asyncservice.webapi.batchurls import relative
-from asyncservice.webapi.blame import blamed
-from asyncservice.webapi.changesets import TOLD
+from asyncservice.webapi.blame import TOLD, blamed
 from asyncservice.webapi.exchange import Headers, Request
 from asyncservice.webapi.faults import ApiError, Code
 from asyncservice.webapi.jsontext import dumps

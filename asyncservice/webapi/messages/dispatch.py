@@ -14,7 +14,8 @@ from asyncservice.webapi.finding import id_of, own_id, row_of
 from asyncservice.webapi.jsontext import read_object
 from asyncservice.webapi.messages.literals import read_literal
 from asyncservice.webapi.messages.reading import Reader
-from asyncservice.webapi.messages.registry import Call, Kind, Message, Messages, registry
+from asyncservice.webapi.messages.registry import Call, Kind, Message, Messages
+from asyncservice.webapi.messages.standard import STANDARD
 from asyncservice.webapi.messages.types import NAMESPACE
 from asyncservice.webapi.messages.writing import respond
 from asyncservice.webapi.reading import answer_row
@@ -24,7 +25,7 @@ from asyncservice.webapi.urls import Segment
 _PREFIXES: Final = (f"{NAMESPACE}.", "mscrm.")
 
 
-async def answer(api: Api, request: Request, messages: Messages = registry) -> Response:
+async def answer(api: Api, request: Request, messages: Messages = STANDARD) -> Response:
     """Answer a request whose last segment calls a message. Raises ApiError (404, 405, 400), or what it raises."""
     called = find(api, request, messages)
     if request.method != called.kind.method:
@@ -53,7 +54,7 @@ def bare_name(segment: Segment) -> str:
     return segment.name
 
 
-def is_called_by(request: Request, messages: Messages = registry) -> bool:
+def is_called_by(request: Request, messages: Messages = STANDARD) -> bool:
     """Whether the last segment calls a message rather than names a set, a column or a navigation property."""
     if not request.segments:
         return False
@@ -63,7 +64,7 @@ def is_called_by(request: Request, messages: Messages = registry) -> bool:
     return len(request.segments) == 1 and messages.unbound(last.name) is not None
 
 
-def find(api: Api, request: Request, messages: Messages = registry) -> Message:
+def find(api: Api, request: Request, messages: Messages = STANDARD) -> Message:
     """Return the message that the last segment calls. Raises ApiError (404)."""
     *binding, last = request.segments
     name = bare_name(last)
