@@ -14,12 +14,15 @@ from asyncservice.service import Runtime
 from asyncservice.settings import STORAGE_SETTING
 from asyncservice.storage.errors import StorageError
 from asyncservice.upkeep import Answer
+from asyncservice.webapi import functions
+from asyncservice.webapi.serving import WebApiOf
 
 # The clients of Azure log every request at INFO; the service logs what happens to operations.
 logging.getLogger("azure").setLevel(logging.WARNING)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 runtime = Runtime()
+web_api = WebApiOf(runtime)
 
 
 def run_family(family: Family) -> None:
@@ -82,6 +85,20 @@ async def health(request: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG00
         logging.getLogger(__name__).warning("The storage does not answer: %s", error)
         return _json({"status": "unavailable", "reason": "the storage does not answer"}, 503)
     return _json({"status": "ok", "host": service.engine.host}, 200)
+
+
+@app.function_name("webapi")
+@app.route("api/data/{*path}", trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
+async def webapi(request: func.HttpRequest) -> func.HttpResponse:
+    """Answer the Web API; who may call it, its own door says."""
+    return await functions.serve(web_api.opened, request)
+
+
+@app.function_name("background_operation")
+@app.route("api/backgroundoperation/{id}", trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS)
+async def background_operation(request: func.HttpRequest) -> func.HttpResponse:
+    """Answer for a background operation."""
+    return await functions.serve_background_operation(request.route_params["id"])
 
 
 @app.function_name("limits")

@@ -13,6 +13,8 @@ from typing import Self
 from asyncservice.operations.clock import Clock, SystemClock
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.handling import Registry, registry
+from asyncservice.organization.jobs import JobSource
+from asyncservice.organization.messages import message_sources
 from asyncservice.organization.organization import Organization
 from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
@@ -41,12 +43,16 @@ class Service:
             storage, handlers, clock=clock or SystemClock(), host=host_name(), options=settings.engine_options()
         )
         self.control = self.engine.control
+        self.organization = Organization(storage)
+        jobs = self.organization.catalog.entity("asyncoperation")
+        for source in (JobSource(self.engine.store, jobs), *message_sources(lambda: self.organization.catalog)):
+            self.organization.register(source)
 
     async def __aenter__(self) -> Self:
         """Open the storage and, at the very first start, make what is missing in it."""
         await self.storage.__aenter__()
         try:
-            await self.engine.open(prepare=Organization(self.storage).create)
+            await self.engine.open(prepare=self._prepare)
         except BaseException as error:
             await self.storage.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -57,6 +63,11 @@ class Service:
     ) -> None:
         """Close the storage."""
         await self.storage.__aexit__(kind, error, trace)
+
+    async def _prepare(self) -> None:
+        """Make what the organization needs beside the engine. Safe to repeat."""
+        await self.organization.create()
+        await self.organization.seed(now=self.engine.clock.now())
 
 
 class Runtime:

@@ -85,7 +85,7 @@ def test_the_deployed_app_needs_nothing_of_the_laptop() -> None:
     count = "import function_app; print(len(function_app.app.get_functions()))"
     command = [sys.executable, "-c", f"{block}; {count}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "19"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "21"), done.stderr
 
 
 def modules() -> list[Path]:

@@ -10,19 +10,24 @@ messages and entity sets.
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID, uuid4
 
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.record import SYSTEM_USER
+from asyncservice.organization.jobrows import ENTITY
+from asyncservice.organization.jobs import JobSource
 from asyncservice.organization.organization import Organization
-from asyncservice.webapi import faults, writes
+from asyncservice.storage.errors import StorageUnavailable
+from asyncservice.webapi import faults, jobs, permissions, writes
 from asyncservice.webapi.batch import Batch
 from asyncservice.webapi.context import Api, Door, Part
 from asyncservice.webapi.exchange import JSON, Caller, Request, Response
 from asyncservice.webapi.faults import ApiError, Code
 from asyncservice.webapi.messages import dispatch
+from asyncservice.webapi.messages.standard import STANDARD
 from asyncservice.webapi.permissions import Role
 from asyncservice.webapi.records import Records
 
@@ -61,17 +66,18 @@ class WebApi:
     ) -> None:
         self.organization, self.engine, self.clock = organization, engine, clock
         self._door: Door = door or OpenDoor()
-        self._parts, self._records = parts, records or Records()
+        self._parts, self._records = parts, records or Records(jobs=jobs.write)
+        if engine is not None:
+            organization.register(JobSource(engine.store, organization.catalog.entity(ENTITY)))
 
     async def answer(self, request: Request) -> Response:
         """Let a request in and answer it. Never raises: what goes wrong becomes the error object."""
-        request_id = str(uuid4())
         try:
             async with self._door.admitted(self, request) as caller:
                 response = await self._carried_out(request.asked_by(caller))
         except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it
             response = _refusal(error, request)
-        return response.having({"OData-Version": "4.0", "x-ms-service-request-id": request_id, "REQ_ID": request_id})
+        return _signed(response)
 
     async def carry_out(self, request: Request) -> Response:
         """Answer a request that has been let in. Never raises."""
@@ -82,18 +88,30 @@ class WebApi:
         return response.having({"OData-Version": "4.0"})
 
     async def _carried_out(self, request: Request) -> Response:
+        # A batch has been let in by its own path; each of its parts needs the role for its.
+        permissions.require(request)
         first = request.segments[0].name if request.segments else ""
         part = self._parts.get(first)
         if part is not None:
             return await part(self, request)
-        if dispatch.is_called_by(request):
-            return await dispatch.answer(self, request)
+        if dispatch.is_called_by(request, STANDARD):
+            return await dispatch.answer(self, request, STANDARD)
         return await self._records(self, request)
+
+
+def refused(error: ApiError | StorageUnavailable) -> Response:
+    """Return the whole answer to a request that does not even reach the Web API."""
+    return _signed(refusal(faults.known(error) or ApiError(str(error), status=HTTPStatus.INTERNAL_SERVER_ERROR)))
 
 
 def refusal(error: ApiError) -> Response:
     """Return the response that tells of an error."""
     return Response(status=error.status, headers={"Content-Type": JSON, **error.headers}, body=error.as_body())
+
+
+def _signed(response: Response) -> Response:
+    request_id = str(uuid4())
+    return response.having({"OData-Version": "4.0", "x-ms-service-request-id": request_id, "REQ_ID": request_id})
 
 
 def _refusal(error: Exception, request: Request) -> Response:
@@ -102,7 +120,7 @@ def _refusal(error: Exception, request: Request) -> Response:
         _log.error("%s %s failed: %r", request.method, request.path, error, exc_info=error)
         told = ApiError(
             "An unexpected error occurred; the log of the service has it under the request id of this answer.",
-            status=500,
+            status=HTTPStatus.INTERNAL_SERVER_ERROR,
             code=Code.UNEXPECTED,
         )
     return refusal(told)

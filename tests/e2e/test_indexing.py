@@ -56,6 +56,18 @@ def an_endpoint(route: str, method: str) -> list[dict[str, Any]]:
     return [trigger, {"direction": "OUT", "type": "http", "name": "$return"}]
 
 
+def an_open_endpoint(route: str) -> list[dict[str, Any]]:
+    """Return the bindings of an endpoint that takes every method and has a door of its own."""
+    trigger = {
+        "direction": "IN",
+        "type": "httpTrigger",
+        "name": "request",
+        "authLevel": "ANONYMOUS",
+        "route": route,
+    }
+    return [trigger, {"direction": "OUT", "type": "http", "name": "$return"}]
+
+
 EXPECTED = {
     "run_system_events": a_queue_function("async-system-events"),
     "run_workflows": a_queue_function("async-workflows"),
@@ -75,6 +87,8 @@ EXPECTED = {
     "list_poison": an_endpoint("api/poison", "GET"),
     "show_poison": an_endpoint("api/poison/{queue}/{id}", "GET"),
     "redrive_poison": an_endpoint("api/poison/redrive", "POST"),
+    "webapi": an_open_endpoint("api/data/{*path}"),
+    "background_operation": an_open_endpoint("api/backgroundoperation/{id}"),
     "health": [
         {
             "direction": "IN",
