@@ -19,10 +19,11 @@ from asyncservice.organization.query.model import MAX_PAGE
 _NUMBER: Final = re.compile(r"\bpagenumber\s*=\s*[\"']([0-9]{1,9})[\"']")
 _SIZE: Final = re.compile(r"\bpagesize\s*=\s*[\"']([0-9]{1,9})[\"']")
 #: Greedy: a position that was decoded on its way has quotes of its own.
-_POSITION: Final = re.compile(r"\bpagingcookie\s*=\s*[\"'](.*)[\"']\s*(?:pagesize|istracking)\s*=", re.DOTALL)
+_POSITION: Final = re.compile(r"\bpagingcookie\s*=\s*[\"'](.*)[\"']\s*istracking\s*=", re.DOTALL)
 #: How often text may have been encoded.
 _LAYERS: Final = 4
-_LONGEST: Final = 32_768
+#: A position may hold long texts.
+_LONGEST: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ def skiptoken(token: Token) -> str:
     """Return the element for `$skiptoken`, which must yet be encoded as any part of a URL."""
     size = "" if token.size is None else f'pagesize="{token.size}" '
     position = _encoded(token.cookie or "")
-    return f'<cookie pagenumber="{token.number}" pagingcookie="{position}" {size}istracking="False" />'
+    # The position is last but one: whoever reads it, decoded, takes all until there.
+    return f'<cookie pagenumber="{token.number}" {size}pagingcookie="{position}" istracking="False" />'
 
 
 def read_token(text: str) -> Token:
