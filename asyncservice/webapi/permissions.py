@@ -6,11 +6,12 @@ may. What a request needs follows from its method and its path alone, so it is k
 is looked up by `needed_to_change`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from http import HTTPStatus
 from typing import Final
 
+from asyncservice.organization import requests
 from asyncservice.webapi.exchange import Caller, Request
 from asyncservice.webapi.faults import ApiError, Code
 from asyncservice.webapi.urls import Segment
@@ -142,6 +143,13 @@ def require(request: Request) -> None:
 def require_change(caller: Caller, entity: str) -> None:
     """Raise ApiError (403) unless *caller* may change records of *entity*."""
     require_role(caller, needed_to_change(entity), f"changing a record of '{entity}'")
+
+
+def require_changes(caller: Caller, planned: Iterable[requests.Request]) -> None:
+    """Raise ApiError (403) unless *caller* may do all that is *planned* for records."""
+    for each in planned:
+        if not isinstance(each, requests.Associate | requests.Disassociate):
+            require_change(caller, each.entity)
 
 
 def require_role(caller: Caller, role: Role, what: str) -> None:

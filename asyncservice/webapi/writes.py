@@ -41,6 +41,13 @@ async def plan(api: Api, request: Request) -> PlannedWrite | None:
 
 async def plan_of(api: Api, request: Request, resource: Resource) -> PlannedWrite:
     """Return what a request asks of a resource. Raises as `plan` does."""
+    planned = await _plan_of(api, request, resource)
+    # By a navigation property, or within a row, a request gets at records that its path does not name.
+    permissions.require_changes(request.user, planned.requests)
+    return planned
+
+
+async def _plan_of(api: Api, request: Request, resource: Resource) -> PlannedWrite:
     if resource.entity.kept is not Kept.RECORDS:
         raise not_allowed(request.method, f"'{resource.entity.set_name}', which cannot be changed", "GET")
     if resource.tail is Tail.REF:
@@ -225,9 +232,15 @@ async def _plan_create(api: Api, request: Request, resource: Resource) -> Planne
     extra: dict[str, RecordValue | None] = {}
     if resource.steps:
         navigation = resource.steps[-1].navigation
-        parent = await row_of(api, resource.parent)
-        parent_entity = resource.parent.entity
-        parent_id = own_id(parent_entity, parent)
+        parent = resource.parent
+        parent_entity = parent.entity
+        key = parent.last_key if not parent.steps else None
+        # By its id the transaction itself looks for it: a change set may be about to make it.
+        parent_id = (
+            await id_of(api, parent_entity, key)
+            if key is not None
+            else own_id(parent_entity, await row_of(api, parent))
+        )
         relationship = navigation.relationship
         if isinstance(relationship, ManyToMany):
             record_id = payload.id or plan.new_id()

@@ -416,3 +416,72 @@ async def test_too_many_at_once_are_429() -> None:
     refused = next(answer for answer in answers if answer.status == 429)
     assert told(refused)[1] == "0x80072326"
     assert int(refused.headers["Retry-After"]) >= 1
+
+
+# By other ways ----------------------------------------------------------------------------------------------------
+
+
+async def served(provider: IdentityProvider) -> tuple[WebApi, Organization]:
+    """Return the whole Web API behind a door that asks for tokens."""
+    world = await World(auth_tenant=TENANT, auth_authority=provider.url, auth_audience=AUDIENCE).open()
+    return WebApi(world.organization, clock=world.clock, door=world.door), world.organization
+
+
+async def post(api: WebApi, path: str, body: Any, headers: Mapping[str, str], *, method: str = "POST") -> Response:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await api.answer(Request(method=method, path=path, headers=Headers(headers), body=text))
+
+
+async def test_a_submitter_gets_at_users_by_no_other_way(provider: IdentityProvider) -> None:
+    api, organization = await served(provider)
+    headers = bearer(provider.token(roles=["Submitter"])) | {"Content-Type": "application/json"}
+    assert (await post(api, "accounts", {"name": "fine"}, headers)).status == 204
+    account = (await organization.records("account").named("fine"))[0].id
+    mine = f"systemusers({LOCAL_USER})"
+    batch = "\r\n".join(
+        [
+            "--b",
+            "Content-Type: application/http",
+            "",
+            f"PATCH {mine} HTTP/1.1",
+            "Content-Type: application/json",
+            "",
+            "{}",
+        ]
+    )
+    change_set = "\r\n".join(
+        [
+            "--b",
+            "Content-Type: multipart/mixed; boundary=c",
+            "",
+            "--c",
+            "Content-Type: application/http",
+            "Content-ID: 1",
+            "",
+            f"PATCH {mine} HTTP/1.1",
+            "Content-Type: application/json",
+            "",
+            '{"lastname": "changed"}',
+            "--c--",
+        ]
+    )
+    multipart = headers | {"Content-Type": "multipart/mixed; boundary=b"}
+    tries = [
+        await post(api, mine, {"lastname": "changed"}, headers, method="PATCH"),
+        await post(api, f"accounts({account})/createdby", {"lastname": "changed"}, headers, method="PATCH"),
+        await post(api, f"accounts({account})/createdby", b"", headers, method="DELETE"),
+        await post(api, f"accounts({account})/createdby/lastname", {"value": "changed"}, headers, method="PUT"),
+        await post(api, "accounts", {"name": "x", "owninguser": {"lastname": "new"}}, headers),
+        await post(api, "systemusers/Microsoft.Dynamics.CRM.CreateMultiple", {"Targets": []}, headers),
+        await post(api, "$batch", f"{batch}\r\n--b--\r\n".encode(), multipart),
+        await post(api, "$batch", f"{change_set}\r\n--b--\r\n".encode(), multipart),
+    ]
+    for number, response in enumerate(tries):
+        text = response.body.decode()
+        assert response.status in {400, 403, 404, 405}, number
+        assert "error" in text, number
+    for number in (0, 5, 6, 7):
+        assert "app role Administrator is needed" in tries[number].body.decode(), number
+    user = await organization.find("systemuser", LOCAL_USER)
+    assert user is not None
+    assert user.values["lastname"] == "Developer"
