@@ -100,10 +100,21 @@ class Control:
 
         return await self._change(operation_id, inform, also=data_row)
 
-    async def delete(self, operation_id: UUID) -> None:
-        """Remove a completed operation with its payloads and history."""
+    async def update(
+        self, operation_id: UUID, change: Callable[[AsyncOperation, datetime], AsyncOperation]
+    ) -> AsyncOperation:
+        """Change an operation by *change*, which is asked anew whenever somebody else was faster.
+
+        It makes one of the moves of `requests`, or returns the operation as it is, and nothing is written. What it
+        raises passes through.
+        """
+        return await self._change(operation_id, change)
+
+    async def delete(self, operation_id: UUID, *, check: Callable[[AsyncOperation], object] = lambda _: None) -> None:
+        """Remove a completed operation with its payloads and history. What *check* raises keeps it."""
         while True:
             stored = await self._read(operation_id)
+            check(stored.operation)
             states.target(Action.DELETE, stored.operation.statuscode)
             try:
                 await removal.delete_many(self._store, [stored], now=self._now())
@@ -146,6 +157,8 @@ class Control:
             stored = await self._read(operation_id)
             now = self._now()
             changed = change(stored.operation, now)
+            if changed is stored.operation:
+                return changed
             try:
                 written = await self._store.replace(stored, changed, now=now, also=also(stored.operation))
             except ChangedMeanwhile:

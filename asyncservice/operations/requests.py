@@ -6,12 +6,17 @@ operation's status or type does not allow it. *reason*, where given, stands in t
 
 from copy import replace
 from datetime import datetime
+from typing import Final
 
+from asyncservice.operations import recurrence
 from asyncservice.operations.errors import ErrorCode, InvalidOperation, StateChangeRefused
-from asyncservice.operations.operationtypes import CASCADE_TYPES, PLATFORM_TYPES
+from asyncservice.operations.operationtypes import CASCADE_TYPES, PLATFORM_TYPES, OperationType
 from asyncservice.operations.record import AsyncOperation
-from asyncservice.operations.states import Action, StateCode, target
+from asyncservice.operations.states import Action, StateCode, StatusCode, target
 from asyncservice.operations.transition import moved
+
+#: Types whose recurrence may be changed while they recur.
+RESCHEDULED_TYPES: Final = frozenset({int(OperationType.BULK_DUPLICATE_DETECTION), int(OperationType.BULK_DELETE)})
 
 
 def cancelled(operation: AsyncOperation, *, now: datetime, reason: str | None = None) -> AsyncOperation:
@@ -42,9 +47,16 @@ def resumed(operation: AsyncOperation, *, now: datetime, reason: str | None = No
 def postponed(
     operation: AsyncOperation, *, now: datetime, until: datetime, reason: str | None = None
 ) -> AsyncOperation:
-    """Suspend until a moment; a running attempt is asked to stop first."""
+    """Suspend until a moment, or until another one; a running attempt is asked to stop first.
+
+    What waits for its children or for an event is refused: the moment would end that.
+    """
     if until <= now:
         raise InvalidOperation(f"postponeuntil must lie in the future; {until.isoformat()} has passed.")
+    if operation.awaits is not None:
+        waits = f"{operation.statuscode.label} for {operation.awaits}"
+        code = ErrorCode.INVALID_STATE_CHANGE_TO_SUSPENDED
+        raise StateChangeRefused("postpone", waits, code, operation.asyncoperationid)
     return moved(operation, Action.POSTPONE, now, reason=reason, postponeuntil=until)
 
 
@@ -64,6 +76,39 @@ def retried(operation: AsyncOperation, *, now: datetime, reason: str | None = No
         completedon=None,
         deaths=0,
     )
+
+
+def rescheduled(operation: AsyncOperation, *, now: datetime, pattern: str, reason: str | None = None) -> AsyncOperation:
+    """Give a recurring operation another pattern; one that waits for its next run waits for that of the new pattern.
+
+    Dataverse's rules (reference, section 10): bulk deletes and duplicate detection only, and only those that recur.
+    Raises InvalidOperation for a pattern that is none or has no slot from now on.
+    """
+    if operation.is_completed:
+        label = operation.statuscode.label
+        raise StateChangeRefused("reschedule", label, ErrorCode.INVALID_STATE_CHANGE, operation.asyncoperationid)
+    if operation.operationtype not in RESCHEDULED_TYPES:
+        raise InvalidOperation(
+            "The recurrencepattern of this type of operation cannot be changed; cancel it and submit another.",
+            code=ErrorCode.CANNOT_UPDATE_RECURRING,
+        )
+    if not operation.recurrencepattern:
+        raise InvalidOperation(
+            "The operation does not recur, so its recurrencepattern cannot be changed; submit one that recurs.",
+            code=ErrorCode.CANNOT_UPDATE_NONRECURRING,
+        )
+    start = operation.recurrencestarttime or operation.createdon
+    rule = recurrence.parse(pattern, start)
+    following = rule.after(now)
+    if following is None:
+        raise InvalidOperation(f"recurrencepattern {pattern!r} has no slot from now on.")
+    changed = replace(
+        operation, recurrencepattern=pattern, recurrencestarttime=rule.start if rule.names_start else start
+    )
+    rests = operation.statuscode is StatusCode.WAITING and operation.startedon is None and operation.awaits is None
+    if rests and operation.postponeuntil is not None:
+        return moved(changed, Action.POSTPONE, now, reason=reason, postponeuntil=following)
+    return replace(changed, modifiedon=now, version=operation.version + 1)
 
 
 def removed(operation: AsyncOperation) -> AsyncOperation:

@@ -92,6 +92,8 @@ MOVES: Final[Mapping[Action, Mapping[StatusCode, StatusCode]]] = {
     Action.RESUME: {_S.WAITING: _S.WAITING_FOR_RESOURCES},
     Action.POSTPONE: {
         _S.WAITING_FOR_RESOURCES: _S.WAITING,
+        # To another moment; what waits for its children or an event is refused, in `requests`.
+        _S.WAITING: _S.WAITING,
         _S.IN_PROGRESS: _S.PAUSING,
         _S.PAUSING: _S.PAUSING,
     },

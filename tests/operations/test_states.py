@@ -14,7 +14,7 @@ ACTIONS = [
 ]  # fmt: skip
 EXPECTED = {
     StatusCode.WAITING_FOR_RESOURCES: "X--w--p---------",
-    StatusCode.WAITING:               "X-0----0--------",
+    StatusCode.WAITING:               "X-0w---0--------",
     StatusCode.IN_PROGRESS:           "CP-P----SFww00-w",
     StatusCode.PAUSING:               "CP-P----SFwwwwww",
     StatusCode.CANCELING:             "C-------XFXXXXXX",

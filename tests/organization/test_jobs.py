@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -11,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asyncservice.operations import creation, insertion, lifecycle
+from asyncservice.operations import creation, insertion
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import COMPLETED, StatusCode
 from asyncservice.operations.store import OperationStore
 from asyncservice.organization import jobs
-from asyncservice.organization.jobrows import row_of
+from asyncservice.organization.jobrows import ENTITY, row_of
 from asyncservice.organization.jobs import JobSource
 from asyncservice.organization.query.model import Condition, Order
 from asyncservice.organization.query.operators import Operator
@@ -42,7 +43,7 @@ def equal(attribute: str, *values: Any) -> Condition:
 async def a_source(storage: Storage) -> JobSource:
     store = OperationStore(storage)
     await store.open(shards=4)
-    return JobSource(store, standard_catalog().entity("account"))
+    return JobSource(store, standard_catalog().entity(ENTITY))
 
 
 async def put(source: JobSource, operations: Sequence[AsyncOperation]) -> None:
@@ -158,7 +159,7 @@ async def test_a_position_written_to_the_second_is_found_again() -> None:
     assert last is not None
     created = last["createdon"]
     assert isinstance(created, datetime)
-    behind = {"asyncoperationid": found[30], "createdon": created.replace(microsecond=0)}
+    behind: Values = {"asyncoperationid": found[30], "createdon": created.replace(microsecond=0)}
     assert await ids_of(source.scan(orders=NEWEST, behind=behind).rows) == found[31:]
 
 
@@ -267,5 +268,5 @@ async def test_requests_do_not_grow_with_what_is_not_asked_for() -> None:
 
 def test_a_moment_is_rounded_as_keys_round_it() -> None:
     moment = datetime(2026, 1, 1, 0, 0, 0, 999_600, tzinfo=UTC)
-    operation = lifecycle.replace(an_operation(), createdon=moment)
+    operation = replace(an_operation(), createdon=moment)
     assert row_of(operation)["createdon"] == datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
