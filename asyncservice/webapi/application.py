@@ -28,6 +28,7 @@ from asyncservice.webapi.exchange import JSON, Caller, Request, Response
 from asyncservice.webapi.faults import ApiError, Code
 from asyncservice.webapi.messages import dispatch
 from asyncservice.webapi.messages.standard import STANDARD
+from asyncservice.webapi.metadata.parts import PARTS as METADATA
 from asyncservice.webapi.permissions import Role
 from asyncservice.webapi.records import Records
 
@@ -36,6 +37,7 @@ _log: Final = logging.getLogger(__name__)
 #: Parts by the first segment of the path. What is not here calls a message, or begins with an entity set.
 PARTS: Final[Mapping[str, Part]] = {
     "$batch": Batch(writes.plan),
+    **METADATA,
 }
 
 

@@ -1,0 +1,17 @@
+"""Which paths metadata answers: a part of the Web API for each first segment."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from asyncservice.webapi.context import Part
+from asyncservice.webapi.metadata import changes, definitions, documents
+
+#: By the first segment of the path; empty is the service root.
+PARTS: Final[Mapping[str, Part]] = {
+    "": documents.service,
+    "$metadata": documents.metadata,
+    "EntityDefinitions": definitions.answer,
+    "RelationshipDefinitions": definitions.answer,
+    "GlobalOptionSetDefinitions": definitions.answer,
+    "RetrieveMetadataChanges": changes.answer,
+}
