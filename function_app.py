@@ -20,9 +20,9 @@ from asyncservice.webapi.serving import WebApiOf
 # The clients of Azure log every request at INFO; the service logs what happens to operations.
 logging.getLogger("azure").setLevel(logging.WARNING)
 
-app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 runtime = Runtime()
 web_api = WebApiOf(runtime)
+app = func.FunctionApp(http_auth_level=web_api.level)
 
 
 def run_family(family: Family) -> None:
@@ -55,6 +55,7 @@ async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding
     """Repair what a lost message, a crash or an outage left behind."""
     service = await runtime.service()
     await agenda.sweep(service.engine)
+    await service.organization.recover(now=service.engine.clock.now())
 
 
 @app.function_name("retention")
@@ -103,16 +104,16 @@ async def background_operation(request: func.HttpRequest) -> func.HttpResponse:
 
 @app.function_name("limits")
 @app.route("api/limits", trigger_arg_name="request", methods=[func.HttpMethod.GET])
-async def limits(request: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the binding names it
+async def limits(request: func.HttpRequest) -> func.HttpResponse:
     """Answer with every limit and default in force."""
-    return await _answer(upkeep.read_limits)
+    return await _answer(request, upkeep.read_limits)
 
 
 @app.function_name("list_poison")
 @app.route("api/poison", trigger_arg_name="request", methods=[func.HttpMethod.GET])
 async def list_poison(request: func.HttpRequest) -> func.HttpResponse:
     """Answer with the messages that no invocation could take."""
-    return await _answer(upkeep.list_poison, queue=request.params.get("queue"))
+    return await _answer(request, upkeep.list_poison, queue=request.params.get("queue"))
 
 
 @app.function_name("show_poison")
@@ -120,22 +121,27 @@ async def list_poison(request: func.HttpRequest) -> func.HttpResponse:
 async def show_poison(request: func.HttpRequest) -> func.HttpResponse:
     """Answer with one of them."""
     route = request.route_params
-    return await _answer(upkeep.show_poison, queue=route["queue"], message_id=route["id"])
+    return await _answer(request, upkeep.show_poison, queue=route["queue"], message_id=route["id"])
 
 
 @app.function_name("redrive_poison")
 @app.route("api/poison/redrive", trigger_arg_name="request", methods=[func.HttpMethod.POST])
 async def redrive_poison(request: func.HttpRequest) -> func.HttpResponse:
     """Put them back on the queues they came from."""
-    return await _answer(upkeep.redrive_poison, body=request.get_body())
+    return await _answer(request, upkeep.redrive_poison, body=request.get_body())
 
 
-async def _answer(endpoint: Callable[..., Awaitable[Answer]], **asked: object) -> func.HttpResponse:
+async def _answer(
+    request: func.HttpRequest, endpoint: Callable[..., Awaitable[Answer]], **asked: object
+) -> func.HttpResponse:
     async def work() -> Answer:
         return await endpoint(await runtime.service(), **asked)
 
-    answer = await upkeep.answered(work)
-    return _json(answer.body, answer.status, answer.headers)
+    async def answer() -> func.HttpResponse:
+        found = await upkeep.answered(work)
+        return _json(found.body, found.status, found.headers)
+
+    return await web_api.guarded(request, answer)
 
 
 def _json(body: Mapping[str, object], status: int, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

@@ -53,6 +53,8 @@ class Service:
         await self.storage.__aenter__()
         try:
             await self.engine.open(prepare=self._prepare)
+            # Where an older release made the first start, its records are missing. One request otherwise.
+            await self.organization.seed(now=self.engine.clock.now())
         except BaseException as error:
             await self.storage.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -67,7 +69,6 @@ class Service:
     async def _prepare(self) -> None:
         """Make what the organization needs beside the engine. Safe to repeat."""
         await self.organization.create()
-        await self.organization.seed(now=self.engine.clock.now())
 
 
 class Runtime:

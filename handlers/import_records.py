@@ -7,7 +7,7 @@ from asyncservice.operations.operationtypes import OperationType
 from asyncservice.organization.bulk import Prepared
 from asyncservice.organization.drafts import missing_for_people
 from asyncservice.organization.errorcodes import OrganizationErrorCode
-from asyncservice.organization.errors import ValueRefused
+from asyncservice.organization.errors import DuplicateKeys, ValueRefused
 from asyncservice.organization.importing.chunks import ChunkMissing, Manifest, ParsedRow, Stage, TransformedRow
 from asyncservice.organization.importing.problems import Phase, Problem, joined, row_id
 from asyncservice.organization.importing.running import StepRun, run_step
@@ -38,7 +38,10 @@ async def import_file(run: StepRun, file: Record) -> Manifest | None:
     for number in range(saved.get("chunks", 0), transformed.chunks):
         chunk = await chunks.transformed(number)
         prepared, refused = _prepare(run, file, records, chunk)
-        await records.create_prepared(prepared, at_once=run.sizes.at_once)
+        try:
+            await records.create_prepared(prepared, now=run.context.now(), at_once=run.sizes.at_once)
+        except DuplicateKeys as duplicates:
+            refused = {**refused, **_clashes(file, chunk, duplicates)}
         if refused:
             texts = {row.row: row for row in await chunks.parsed(number)}
             problems = _problems(refused, texts, parsed.headings, transformed.sources)
@@ -51,6 +54,16 @@ async def import_file(run: StepRun, file: Record) -> Manifest | None:
     manifest = Manifest(chunks=transformed.chunks, rows=rows, failed=failed)
     await chunks.write_manifest(Stage.IMPORTED, manifest)
     return manifest
+
+
+def _clashes(file: Record, rows: Sequence[TransformedRow], duplicates: DuplicateKeys) -> Refusals:
+    """Return why rows made no record whose alternate key another record has."""
+    clashes = {row.row: duplicates.refused.get(row_id(file.id, row.row)) for row in rows}
+    return {
+        row: ValueRefused(str(clash), column=clash.columns[0], code=clash.code)
+        for row, clash in clashes.items()
+        if clash is not None
+    }
 
 
 def _prepare(

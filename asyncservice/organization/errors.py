@@ -11,6 +11,7 @@ OrganizationError           carries the number a Dataverse client expects
 ├── RecordNotFoundByKey     no record of those values of an alternate key
 ├── RecordExists            a record of that id is there already
 ├── DuplicateKey            a record of those values of an alternate key is there already
+├── DuplicateKeys           the same, of some of many records
 ├── CannotDelete            other records refer to the record and a relationship restricts that
 └── RecordChanged           the record is no longer the version that was read, or others keep changing it
 """
@@ -109,6 +110,16 @@ class DuplicateKey(OrganizationError):  # noqa: N818 - reads as the fact it stat
             f"{key}); update that one, or give other values."
         )
         self.entity, self.key, self.columns = entity, key, columns
+
+
+class DuplicateKeys(OrganizationError):  # noqa: N818 - reads as the fact it states
+    """Some of many records have values of an alternate key that others have; all the rest was made."""
+
+    code = OrganizationErrorCode.DUPLICATE_RECORD_ENTITY_KEY
+
+    def __init__(self, refused: Mapping[UUID, DuplicateKey]) -> None:
+        super().__init__(f"{len(refused)} records were not made: {next(iter(refused.values()))}")
+        self.refused = refused
 
 
 class CannotDelete(OrganizationError):  # noqa: N818 - reads as the fact it states

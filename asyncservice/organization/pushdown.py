@@ -34,7 +34,7 @@ _ORDERING: Final[Mapping[Operator, _Word]] = {
 }
 
 
-def tests_of(entity: Entity, where: Sequence[Condition]) -> list[Test]:
+def pushed(entity: Entity, where: Sequence[Condition]) -> list[Test]:
     """Return tests that every row meets which meets *where*; the cheapest first, as many as a scan takes."""
     tests = [test for condition in where if (test := _test(entity, condition)) is not None]
     chosen: list[Test] = []

@@ -10,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from asyncservice.operations.record import SYSTEM_USER
-from asyncservice.organization import bulk, drafts, keys
+from asyncservice.organization import bulk, drafts, keyed, keys
 from asyncservice.organization.changes import Change, ChangeKind, Outbox
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.errors import RecordNotFound
@@ -91,19 +91,34 @@ class Records:
         places = tuple(keys.places_of(self.entity, values))
         return bulk.Prepared(draft.id, [insert, *self._outbox.rows_for(change)], places)
 
-    async def create_prepared(self, prepared: Sequence[bulk.Prepared], *, at_once: int = 8) -> frozenset[UUID]:
+    async def create_prepared(
+        self, prepared: Sequence[bulk.Prepared], *, now: datetime, at_once: int = 8
+    ) -> frozenset[UUID]:
         """Make many records, up to a hundred in a transaction and *at_once* transactions in flight.
 
         A record that is there already is left alone; the ids of such are returned. So the second call of the same
-        changes nothing, and a call that died half-way is simply made again.
+        changes nothing, and a call that died half-way is simply made again. Records with alternate keys are one
+        transaction each; raises DuplicateKeys for those whose key is taken, when all others have been made.
         """
-        return await bulk.insert(self._reader.table, prepared, at_once=at_once)
+        plain = [new for new in prepared if not new.keys]
+        there = await bulk.insert(self._reader.table, plain, at_once=at_once)
+        if len(plain) == len(prepared):
+            return there
+        return there | await keyed.insert(
+            self._transactions.commits,
+            self._reader.table,
+            self.entity,
+            [new for new in prepared if new.keys],
+            now=now,
+            at_once=at_once,
+        )
 
     async def create_many(
         self, new: Sequence[Draft], *, now: datetime, by: UUID = SYSTEM_USER, at_once: int = 8
     ) -> frozenset[UUID]:
         """Check and make many records; see `create_prepared`. Nothing is written when one of them is refused."""
-        return await self.create_prepared([self.prepared(draft, now=now, by=by) for draft in new], at_once=at_once)
+        prepared = [self.prepared(draft, now=now, by=by) for draft in new]
+        return await self.create_prepared(prepared, now=now, at_once=at_once)
 
     async def find(self, record_id: UUID) -> Record | None:
         """Return the record, or None when there is none."""

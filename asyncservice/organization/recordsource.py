@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import UUID
 
-from asyncservice.organization.pushdown import tests_of
+from asyncservice.organization.pushdown import pushed
 from asyncservice.organization.query.model import Condition, Order
 from asyncservice.organization.reading import RecordReader
 from asyncservice.organization.schema.entities import Entity
@@ -41,7 +41,7 @@ class RecordSource:
         """Yield rows in the natural order: partition by partition, by id as text. Another order is not kept."""
         last = None if behind is None or orders else behind.get(self.entity.primary_id)
         rows: AsyncIterator[Values] = self._reader.scan(
-            tests_of(self.entity, where),
+            pushed(self.entity, where),
             columns=columns,
             behind=last if isinstance(last, UUID) else None,
             at_most=at_most,

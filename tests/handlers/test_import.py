@@ -12,6 +12,7 @@ import pytest
 
 from asyncservice.operations.handling import OperationFailed
 from asyncservice.operations.record import SYSTEM_USER
+from asyncservice.organization import organization
 from asyncservice.organization.errorcodes import OrganizationErrorCode as Code
 from asyncservice.organization.errors import NoSuchAttribute, NoSuchEntity, ValueRefused
 from asyncservice.organization.importing.dialects import DataDelimiter, FieldDelimiter
@@ -19,6 +20,7 @@ from asyncservice.organization.importing.maps import LookupKey
 from asyncservice.organization.importing.running import SIZES
 from asyncservice.organization.importing.service import ColumnTarget, create_import
 from asyncservice.organization.organization import Organization
+from asyncservice.organization.schema.catalog import Catalog, standard_definitions
 from asyncservice.organization.values import Reference
 from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
@@ -464,3 +466,23 @@ async def test_the_universities_are_imported_but_for_ten_long_names() -> None:
     assert (await story.do_all())[2] == "Import: 23945 rows read, 10 failed."
     file = await story.file()
     assert (file["totalcount"], file["successcount"], file["failurecount"]) == (23_945, 23_935, 10)
+
+
+async def test_rows_whose_alternate_key_is_taken_are_reported_and_the_others_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keyed = {"extends": "account", "keys": {"new_Number": ["accountnumber"]}}
+    catalog = Catalog.from_definitions(standard_definitions().with_all([(keyed, "keys")]))
+    monkeypatch.setattr(organization, "standard_catalog", lambda: catalog)
+    story = await a_story(MemoryStorage(), "name,accountnumber\nA,1\nB,2\nC,1\nD,\n")
+
+    await story.do_all()
+
+    names = await story.names()
+    assert sum(names.values()) == 3
+    assert {"B", "D"} <= set(names)
+    [log] = await story.logs()
+    assert (log["errornumber"], log["linenumber"]) in {(Code.DUPLICATE_RECORD_ENTITY_KEY, line) for line in (2, 4)}
+    found = await story.organization.find_by_key("account", {"accountnumber": "1"})
+    assert found is not None
+    assert found["name"] in {"A", "C"}
