@@ -87,7 +87,7 @@ def _encoded(text: str) -> str:
 def _decoded(text: str) -> str:
     """Decode until the element begins. Its values may hold percent signs, so that one time more would be wrong."""
     for _ in range(_LAYERS):
-        if "<" in text or "%" not in text:
+        if "<" in text or "&lt;" in text or "%" not in text:
             break
         text = unquote(text)
     return text

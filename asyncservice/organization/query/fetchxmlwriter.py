@@ -40,6 +40,8 @@ _OPPOSITES: Final[Mapping[Operator, Operator]] = {
         (Operator.IN, Operator.NOT_IN),
         (Operator.BETWEEN, Operator.NOT_BETWEEN),
         (Operator.NULL, Operator.NOT_NULL),
+        (Operator.CONTAINS, Operator.DOES_NOT_CONTAIN),
+        (Operator.ON, Operator.NOT_ON),
         (Operator.BEGINS_WITH, Operator.DOES_NOT_BEGIN_WITH),
         (Operator.ENDS_WITH, Operator.DOES_NOT_END_WITH),
         (Operator.CONTAIN_VALUES, Operator.DOES_NOT_CONTAIN_VALUES),
@@ -173,8 +175,6 @@ def _opposite(filter_: Filter) -> Filter:
                 values=filter_.values,
                 link=filter_.link,
             )
-        case Condition(operator=Operator.CONTAINS):
-            return _like(filter_, Operator.NOT_LIKE)
         case _:
             what = filter_.operator.sdk_name if isinstance(filter_, Condition) else "this filter"
             raise QueryError(
@@ -189,9 +189,7 @@ def _write_condition(parent: Element, condition: Condition) -> None:
             _write_condition(parent, _like(condition, Operator.LIKE))
             return
         case Operator.DOES_NOT_CONTAIN:
-            present = Condition(attribute=condition.attribute, operator=Operator.NOT_NULL, link=condition.link)
-            # Unlike not-like it leaves out rows without a value.
-            _write_filter(parent, AllOf((_like(condition, Operator.NOT_LIKE), present)))
+            _write_condition(parent, _like(condition, Operator.NOT_LIKE))
             return
         case Operator.NOT_ON:
             _write_filter(parent, _not_on(condition))
@@ -218,7 +216,7 @@ def _like(condition: Condition, operator: Operator) -> Condition:
 
 
 def _not_on(condition: Condition) -> AnyOf:
-    """Return what a day is not on: it is before or after it."""
+    """Return what is not on a day: it is before or after it, or there is no date at all."""
     (value,) = condition.values
     if not isinstance(value, date):
         raise QueryError("NotOn takes a date.", OrganizationErrorCode.QUERY_VALUE_INVALID)
@@ -229,7 +227,8 @@ def _not_on(condition: Condition) -> AnyOf:
             (Operator.ON_OR_AFTER, timedelta(days=1)),
         )
     )
-    return AnyOf(tuple(members))
+    nothing = Condition(attribute=condition.attribute, operator=Operator.NULL, link=condition.link)
+    return AnyOf((*members, nothing))
 
 
 def _text(value: RecordValue) -> str:

@@ -46,6 +46,7 @@ _TEXT: Final[Mapping[str, Operator]] = {
 }
 #: What `not` makes of a function that has a negative operator.
 _NEGATIVE: Final[Mapping[Operator, Operator]] = {
+    Operator.CONTAINS: Operator.DOES_NOT_CONTAIN,
     Operator.BEGINS_WITH: Operator.DOES_NOT_BEGIN_WITH,
     Operator.ENDS_WITH: Operator.DOES_NOT_END_WITH,
 }

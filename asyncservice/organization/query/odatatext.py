@@ -54,7 +54,8 @@ def _outside(text: str, *, inside: str = "") -> Iterator[tuple[int, str]]:
     position = 0
     while position < len(text):
         char = text[position]
-        if char == "'" or (char == '"' and (stack or not inside)):
+        # Double quotes are JSON's, and JSON stands in brackets and braces, or has just been taken out of them.
+        if char == "'" or (char == '"' and (stack[-1] if stack else inside) in {"", "]", "}"}):
             position = _end_of_quote(text, position)
             continue
         if char in _CLOSING:

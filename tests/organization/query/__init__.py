@@ -1,0 +1,1 @@
+"""Queries: how they are read, and what they find."""
