@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -50,7 +51,7 @@ async def handler(context: OperationContext) -> Outcome:
         case "long":
             while True:
                 await context.save(1)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.01)
         case "children":
             later = context.now() + timedelta(days=3)
             await context.start_children([Submission(operationtype=13, postponeuntil=later)])
@@ -214,7 +215,7 @@ REFUSED = [
 async def test_everything_else_is_refused_and_nothing_changes(
     office: Office, which: str, body: dict[str, object], status: int, code: str | None
 ) -> None:
-    jobs = {
+    jobs: dict[str, Callable[[], Awaitable[str]]] = {
         "ready": office.job,
         "finished": office.job,
         "bulk": lambda: office.job(type=OperationType.BULK_DELETE),
