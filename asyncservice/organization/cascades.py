@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from asyncservice.organization.activities import POINTER
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.drafts import without_links
 from asyncservice.organization.errors import CannotDelete
@@ -98,7 +99,7 @@ class Cascades:
     def _links(self, entity: str) -> Mapping[str, Sequence[_Link]]:
         """Return the columns that may lead to records of an entity, by the entity that has them."""
         found: dict[str, list[_Link]] = defaultdict(list)
-        for one in self._catalog.one_to_many(entity):
+        for one in (each for name in self._names(entity) for each in self._catalog.one_to_many(name)):
             if one.on_delete in _FOLLOWED:
                 found[one.referencing_entity].append(_Link(one.referencing_attribute, one.schema_name, one.on_delete))
         for pair in self._catalog.many_to_many(entity):
@@ -106,6 +107,10 @@ class Cascades:
                 _Link(column, pair.schema_name, CascadeType.CASCADE) for column in _columns_of(pair, entity)
             )
         return {name: links for name, links in found.items() if self._catalog.entity(name).kept is Kept.RECORDS}
+
+    def _names(self, entity: str) -> tuple[str, ...]:
+        """Return the names by which lookups refer to records of an entity: activities go by a common one too."""
+        return (entity, POINTER) if self._catalog.entity(entity).is_activity else (entity,)
 
     async def _children(
         self, workspace: Workspace, entity: Entity, links: Sequence[_Link], gone: Reference
@@ -153,4 +158,6 @@ def _columns_of(pair: ManyToMany, entity: str) -> Iterator[str]:
 
 def _leads_to(held: Held, column: str, gone: Reference) -> bool:
     value: RecordValue | None = (held.after or {}).get(column)
-    return value == (gone if isinstance(value, Reference) else gone.id)
+    if isinstance(value, Reference):
+        return value.id == gone.id and value.entity in {gone.entity, POINTER}
+    return value == gone.id

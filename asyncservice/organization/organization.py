@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from asyncservice.organization import keys, seeding
+from asyncservice.organization.activities import POINTER, ActivitySource
 from asyncservice.organization.changes import NoOutbox, Outbox
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.lazytables import LazyTables
@@ -73,7 +74,12 @@ class Organization:
 
     def source(self, entity: str) -> Source:
         """Return where queries read the records of that entity. Raises NoSuchEntity."""
-        return self._registered.get(entity) or RecordSource(self._reader(entity))
+        registered = self._registered.get(entity)
+        if registered is not None:
+            return registered
+        if entity == POINTER:
+            return ActivitySource(self.catalog, self.source)
+        return RecordSource(self._reader(entity))
 
     async def find(self, entity: str, record_id: UUID) -> Record | None:
         """Return the record, or None when there is none. One request. Raises NoSuchEntity."""

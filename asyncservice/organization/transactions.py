@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from asyncservice.organization import drafts, keys
+from asyncservice.organization.activities import POINTER
 from asyncservice.organization.cascades import MOST_TOUCHED, Cascades, TooManyRecords
 from asyncservice.organization.changes import Outbox
 from asyncservice.organization.commits import Commits
@@ -307,6 +308,8 @@ class Transactions:
         entity = self._catalog.entity(name)
         if entity.kept is not Kept.RECORDS:
             raise RequestRefused(f"Records of '{name}' cannot be created, changed or deleted like others.")
+        if name == POINTER:
+            raise RequestRefused(f"Write the activity itself, a task for instance; '{name}' is there to be read.")
         return entity
 
     @property
