@@ -26,7 +26,7 @@ from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import Caller, Headers, Request
 from asyncservice.webapi.faults import ApiError, Code
 from asyncservice.webapi.localcallers import LocalCallers
-from asyncservice.webapi.permissions import Role, needed, require_role
+from asyncservice.webapi.permissions import Role, needed, needed_at, require_role
 from asyncservice.webapi.principals import PRINCIPAL_HEADER, Principal, forbidden, not_authenticated
 from asyncservice.webapi.tokens import TokenRules, Tokens
 from asyncservice.webapi.users import Users
@@ -35,8 +35,8 @@ from asyncservice.webapi.users import Users
 CALLER_ID: Final = "MSCRMCallerID"
 CALLER_OBJECT_ID: Final = "CallerObjectId"
 
-#: What only a host of Azure's sets; any one of them tells that this is none of ours.
-_PLATFORM: Final = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")
+#: What only a host of Azure sets. CONTAINER_NAME, which it sets too, other platforms set as well.
+_PLATFORM: Final = ("WEBSITE_INSTANCE_ID", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME")
 _PLATFORM_AUTHENTICATION: Final = "WEBSITE_AUTH_ENABLED"
 
 
@@ -49,6 +49,8 @@ class Trust:
     platform: bool = False
     #: Only this machine can reach the host; who calls it is not asked.
     local: LocalCallers | None = None
+    #: The host asks for function keys, where a function's level says so: Azure's does, local ones do not.
+    keys: bool = False
 
     @classmethod
     def of(cls, settings: Settings, environ: Mapping[str, str]) -> Self:
@@ -57,7 +59,8 @@ class Trust:
         in_azure = is_in_azure(environ)
         platform = in_azure and environ.get(_PLATFORM_AUTHENTICATION, "").lower() == "true"
         is_local = settings.auth_local and not in_azure and tokens is None
-        return cls(tokens=tokens, platform=platform, local=LocalCallers.of(settings) if is_local else None)
+        local = LocalCallers.of(settings) if is_local else None
+        return cls(tokens=tokens, platform=platform, local=local, keys=in_azure)
 
     @property
     def is_configured(self) -> bool:
@@ -134,13 +137,20 @@ class Authentication:
             return _LOCAL
         raise not_authenticated(
             "This service does not know who may call it. Set ASYNCSERVICE_AUTH_TENANT and ASYNCSERVICE_AUTH_AUDIENCE, "
-            "or turn App Service Authentication on."
+            "or turn App Service Authentication on. On a host that only this machine can reach, "
+            "ASYNCSERVICE_AUTH_LOCAL=true lets everybody in."
         )
 
-    async def check(self, headers: Headers, role: Role, what: str) -> None:
-        """Raise ApiError unless the caller of an endpoint beside the Web API has *role*, which *what* needs."""
+    async def check(self, headers: Headers, method: str, path: str) -> None:
+        """Raise ApiError unless the caller of an endpoint beside the Web API may call it; *path* begins with `/api/`.
+
+        Where nobody vouches for callers and the host asks for function keys, who has one has been let in already.
+        """
+        if self.trust.keys and not self.trust.is_configured:
+            return
         principal = await self.principal(headers)
-        require_role(Caller(user_id=principal.object_id, roles=_labels(principal)), role, what)
+        caller = Caller(user_id=principal.object_id, roles=_labels(principal))
+        require_role(caller, needed_at(method, path), f"{method} {path}")
 
     async def _caller(self, api: Api, request: Request, principal: Principal) -> Caller:
         roles = _labels(principal)

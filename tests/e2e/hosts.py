@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -86,7 +86,12 @@ class Hosts:
         self._started: list[Host] = []
 
     async def start(
-        self, settings: Mapping[str, str] | None = None, *, grace: float = 10, message_hiding: int = 5
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        grace: float = 10,
+        message_hiding: int = 5,
+        arguments: Sequence[str] = (),
     ) -> Host:
         """Start a host and return when it serves."""
         path = self._directory / f"host-{len(self._started) + 1}.log"
@@ -95,7 +100,7 @@ class Hosts:
             process = subprocess.Popen(  # noqa: ASYNC220 - returns once forked
                 [
                     *(sys.executable, "-m", "asyncservice.devhost", "--app", str(ROOT), "--port", "0"),
-                    *("--grace", str(grace), "--message-hiding", str(message_hiding)),
+                    *("--grace", str(grace), "--message-hiding", str(message_hiding), *arguments),
                 ],
                 cwd=ROOT,
                 env={**ours, **QUICK, "AzureWebJobsStorage": self._connection, **(settings or {})},

@@ -18,6 +18,7 @@ from asyncservice.storage.memory import MemoryStorage
 from asyncservice.webapi.application import WebApi
 from asyncservice.webapi.authentication import Authentication
 from asyncservice.webapi.exchange import Caller, Headers, Request, Response
+from asyncservice.webapi.faults import ApiError
 from asyncservice.webapi.permissions import Role
 from tests.support import VirtualClock
 from tests.webapi.identityprovider import ANN, AUDIENCE, CLIENT, TENANT, IdentityProvider, an_identity_provider
@@ -94,7 +95,6 @@ def bearer(token: str) -> dict[str, str]:
         # In Azure nothing is local, whatever a setting says.
         (AZURE, {"auth_local": True}),
         ({"WEBSITE_POD_NAME": "1"}, {"auth_local": True}),
-        ({"CONTAINER_NAME": "1"}, {"auth_local": True}),
         # That authentication is on is for the platform to say, not for a setting on some other machine.
         ({"WEBSITE_AUTH_ENABLED": "True"}, {}),
         (AZURE | {"WEBSITE_AUTH_ENABLED": "False"}, {}),
@@ -485,3 +485,31 @@ async def test_a_submitter_gets_at_users_by_no_other_way(provider: IdentityProvi
     user = await organization.find("systemuser", LOCAL_USER)
     assert user is not None
     assert user.values["lastname"] == "Developer"
+
+
+# Endpoints beside the Web API -------------------------------------------------------------------------------------
+
+
+async def checked(world: World, headers: Mapping[str, str], method: str = "GET", path: str = "/api/limits") -> int:
+    try:
+        await world.door.check(Headers(headers), method, path)
+    except ApiError as error:
+        return error.status
+    return 200
+
+
+async def test_endpoints_ask_for_the_role_where_callers_show_tokens(world: World, provider: IdentityProvider) -> None:
+    assert await checked(world, {}) == 401
+    assert await checked(world, {"x-functions-key": "x"}) == 401
+    reader, operator = (bearer(provider.token(roles=[role])) for role in ("Reader", "Operator"))
+    assert await checked(world, reader) == 200
+    assert await checked(world, reader, "POST", "/api/poison/redrive") == 403
+    assert await checked(world, operator, "POST", "/api/poison/redrive") == 200
+
+
+async def test_the_platform_s_keys_count_where_nobody_else_vouches() -> None:
+    assert await checked(World(AZURE), {}) == 200
+    assert await checked(World({}), {}) == 401
+    assert await checked(World(auth_local=True), HERE, "POST", "/api/poison/redrive") == 200
+    assert await checked(World(auth_local=True), {"Host": "evil.example"}) == 403
+    assert await checked(World(AZURE | {"WEBSITE_AUTH_ENABLED": "True"}), {}) == 401
