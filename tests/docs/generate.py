@@ -30,6 +30,7 @@ from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import Action, StateCode, StatusCode
 from asyncservice.operations.submission import Submission
 from asyncservice.organization.errorcodes import OrganizationErrorCode
+from asyncservice.organization.query.operators import Operator
 from asyncservice.service import load_handlers
 from asyncservice.settings import Settings
 from tests.docs.pages import DOCS, ROOT
@@ -229,6 +230,19 @@ def organization_errors(now: str) -> str:
     return described(["code", "number", "name"], _codes(OrganizationErrorCode), now)
 
 
+def query_operators(_: str) -> str:
+    """Return the operators of conditions in the words of each language."""
+    rows = [
+        [each.value, f"`{each.sdk_name}`", f"`{each.fetch_name}`" if each.fetch_name else "", _number_of_values(each)]
+        for each in Operator
+    ]
+    return table(["number", "QueryExpression, query function", "FetchXML", "values"], rows)
+
+
+def _number_of_values(operator: Operator) -> str:
+    return f"{operator.fewest} or more" if operator.most is None else str(operator.most)
+
+
 def command(_: str) -> str:
     """Return the help of every command."""
     parts = []
@@ -279,6 +293,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "retries": retries,
     "errors": errors,
     "organization-errors": organization_errors,
+    "query-operators": query_operators,
     "command": command,
     "limits": limits_tables,
 }

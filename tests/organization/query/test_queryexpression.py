@@ -120,7 +120,7 @@ def test_a_whole_query_is_read() -> None:
 def test_all_that_is_left_out_means_all_rows_and_only_their_keys() -> None:
     assert read(account()) == Query(entity="account", columns=())
     assert read(account(ColumnSet={"AllColumns": True})).columns is None
-    nothing = {
+    nothing: dict[str, Any] = {
         "ColumnSet": None,
         "Criteria": None,
         "LinkEntities": None,
