@@ -128,7 +128,9 @@ def _coerced(entity: Entity, given: Mapping[str, object], *, creating: bool) -> 
     values: dict[str, RecordValue] = {}
     for name, value in given.items():
         attribute = entity.attribute(name)
-        if not (attribute.valid_for_create if creating else attribute.valid_for_update):
+        # What says more about another column (the name of a file) may be set together with it.
+        is_settable = attribute.valid_for_create if creating else attribute.valid_for_update
+        if not is_settable and attribute.attribute_of not in given:
             raise ValueRefused(
                 f"The attribute '{name}' of '{entity.name}' cannot be set {'on create' if creating else 'on update'}; "
                 "leave it out.",

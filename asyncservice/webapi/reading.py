@@ -5,7 +5,7 @@ from http import HTTPStatus
 from asyncservice.organization.query.odata import read_options
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.sources import Values
-from asyncservice.webapi import conditions
+from asyncservice.webapi import conditions, files
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.contexts import column_context, reference_context, row_context
 from asyncservice.webapi.exchange import JSON, Request, Response
@@ -93,6 +93,8 @@ async def _column(api: Api, request: Request, resource: Resource) -> Response:
     if column is None:
         raise TypeError("No column is meant.")
     values = await row_of(api, resource)
+    if files.is_file(column):
+        return await files.download(api, request, resource, values)
     value = values.get(column.name)
     if value is None:
         return Response(status=HTTPStatus.NO_CONTENT)

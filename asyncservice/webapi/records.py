@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from asyncservice.organization.schema.entities import Kept
-from asyncservice.webapi import planning, reading, writes
+from asyncservice.webapi import files, planning, reading, writes
 from asyncservice.webapi.context import Api, Part
 from asyncservice.webapi.exchange import Request, Response
 from asyncservice.webapi.faults import ApiError, Code, not_allowed
@@ -36,4 +36,6 @@ class Records:
                     "Operations cannot be changed here.", status=HTTPStatus.NOT_IMPLEMENTED, code=Code.NOT_IMPLEMENTED
                 )
             return await self._jobs(api, request)
+        if files.is_file(resource.column):
+            return await files.change(api, request, resource)
         return await planning.carry_out(api, request, await writes.plan_of(api, request, resource))

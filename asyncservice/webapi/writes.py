@@ -13,7 +13,7 @@ from asyncservice.organization.requests import Outcome
 from asyncservice.organization.schema.entities import Entity, Kept
 from asyncservice.organization.schema.relationships import ManyToMany, Navigation
 from asyncservice.organization.values import RecordValue, Reference
-from asyncservice.webapi import conditions, jsontext, permissions
+from asyncservice.webapi import conditions, files, jsontext, permissions
 from asyncservice.webapi.answers import created, deleted, updated
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import Request, Response
@@ -34,7 +34,7 @@ async def plan(api: Api, request: Request) -> PlannedWrite | None:
     if request.method not in _WRITES or not request.segments:
         return None
     resource = read_resource(request.segments, api.organization.catalog, request.options.aliases)
-    if resource is None or resource.entity.kept is Kept.OPERATIONS:
+    if resource is None or resource.entity.kept is Kept.OPERATIONS or files.is_file(resource.column):
         return None
     return await plan_of(api, request, resource)
 
