@@ -23,11 +23,24 @@ from uuid import UUID, uuid4
 from asyncservice.organization.bulk import MOST_BYTES, size_of
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.decisions import Decision, Participant, Verdict
+from asyncservice.organization.errors import RequestRefused
 from asyncservice.organization.lazytables import LazyTables
 from asyncservice.organization.pending import LAST, Pending, changing, with_pending
 from asyncservice.organization.settling import Busy, Settling, settling
+from asyncservice.organization.values import utf16_length
 from asyncservice.storage.errors import RowConflict, StorageUnavailable
-from asyncservice.storage.tables import MAX_WRITES, Delete, Insert, Replace, Row, Table, Value, Write
+from asyncservice.storage.tables import (
+    MAX_COLUMNS,
+    MAX_ROW_BYTES,
+    MAX_WRITES,
+    Delete,
+    Insert,
+    Replace,
+    Row,
+    Table,
+    Value,
+    Write,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +48,8 @@ log = logging.getLogger(__name__)
 _TRIES: Final = 3
 #: Partitions that are written side by side.
 _AT_ONCE: Final = 16
+#: Bytes that a column takes beside its name and its text, at most.
+_OVERHEAD: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,7 @@ class Commits:
         writes: list[Write] = []
         for touch in group.touches:
             writes += _plain_writes(touch, transaction)
+        _insist_on_size(writes)
         await self._write(group, writes, column=LAST, transaction=transaction)
 
     async def _write(self, group: _Group, writes: Sequence[Write], *, column: str, transaction: UUID) -> Sequence[str]:
@@ -133,6 +149,8 @@ class Commits:
     # Several partitions -----------------------------------------------------------------------------------------------
 
     async def _commit_groups(self, groups: Sequence[_Group], transaction: UUID, *, now: datetime) -> None:
+        for group in groups:
+            _insist_on_size([_pending_write(touch, transaction) for touch in group.touches])
         participants = [
             Participant(group.table.name, group.partition, tuple(touch.key for touch in group.touches))
             for group in groups
@@ -228,6 +246,26 @@ def _plain_writes(touch: Touch, transaction: UUID) -> Iterator[Write]:
     else:
         yield Replace(touch.key, {**touch.after, LAST: str(transaction)}, touch.before.etag)
     yield from touch.beside
+
+
+def _insist_on_size(writes: Sequence[Write]) -> None:
+    """Raise RequestRefused when a row is more than the storage takes."""
+    for write in writes:
+        if not isinstance(write, Insert | Replace):
+            continue
+        size = sum(_OVERHEAD + 2 * len(name) + _bytes(value) for name, value in write.values.items())
+        if size > MAX_ROW_BYTES or len(write.values) > MAX_COLUMNS:
+            raise RequestRefused(
+                f"The record {write.key.partition('-')[2]} would take {size} bytes in {len(write.values)} columns; "
+                f"{MAX_ROW_BYTES} bytes in {MAX_COLUMNS} columns is the most. Shorten its longest texts; written in a "
+                "transaction with records of other tables a record takes twice its size for a moment."
+            )
+
+
+def _bytes(value: Value) -> int:
+    if isinstance(value, str):
+        return 2 * utf16_length(value)
+    return len(value) if isinstance(value, bytes) else _OVERHEAD
 
 
 def _has(row: Row | None, column: str, transaction: UUID) -> bool:

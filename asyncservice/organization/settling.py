@@ -8,7 +8,7 @@ from asyncservice.organization.concurrency import together
 from asyncservice.organization.decisions import Decision, Decisions, Participant, Verdict
 from asyncservice.organization.lazytables import LazyTables
 from asyncservice.organization.pending import LAST, Pending, changing, is_partial, pending_of, present_of
-from asyncservice.storage.errors import RowConflict
+from asyncservice.storage.errors import RowConflict, StorageUnavailable
 from asyncservice.storage.tables import Delete, Replace, Row, Table, Write
 
 #: How often a row is read again because its transaction was finished meanwhile.
@@ -31,7 +31,8 @@ class Settling:
     async def seen(self, table: Table, row: Row | None) -> Row | None:
         """Return the row as a reader must see it, or None when it does not exist. Writes nothing.
 
-        Its ETag is that of the row as it stands. Costs nothing unless a transaction is changing the row.
+        Its ETag is that of the row as it stands. Costs nothing unless a transaction is changing the row. Raises
+        StorageUnavailable when transactions come and go faster than it can be read.
         """
         for _ in range(_READS):
             if row is None:
@@ -48,7 +49,7 @@ class Settling:
             if read_again is not None and changing(read_again.values) == transaction:
                 return await self._seen(table, read_again, committed=False)
             row = read_again
-        raise Busy(f"{table.name} {row.key if row else ''} keeps changing")
+        raise StorageUnavailable(f"{table.name}: a row keeps changing while it is read")
 
     async def settled(self, table: Table, partition: str, key: str, *, now: datetime) -> Row | None:
         """Return a row that nobody is changing, bringing it there where its transaction has been decided.

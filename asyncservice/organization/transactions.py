@@ -16,16 +16,15 @@ from asyncservice.organization.activities import POINTER
 from asyncservice.organization.cascades import MOST_TOUCHED, Cascades, TooManyRecords
 from asyncservice.organization.changes import Outbox
 from asyncservice.organization.commits import Commits
-from asyncservice.organization.errorcodes import OrganizationErrorCode
 from asyncservice.organization.errors import (
     OrganizationError,
     RecordChanged,
     RecordExists,
     RequestRefused,
-    ValueRefused,
 )
 from asyncservice.organization.files import File, kept_in_blobs
-from asyncservice.organization.ids import SHARDS, derived_id, in_shard, shard_of
+from asyncservice.organization.identities import chosen_ids, without_id
+from asyncservice.organization.ids import derived_id
 from asyncservice.organization.lazytables import LazyTables
 from asyncservice.organization.references import References
 from asyncservice.organization.requests import (
@@ -93,7 +92,7 @@ class Transactions:
         """Carry out *requests* in their order, all or none; see `Organization.transact`."""
         if len(requests) > MOST_REQUESTS:
             raise RequestRefused(f"A transaction takes at most {MOST_REQUESTS} requests, not {len(requests)}.")
-        ids = self._ids(requests)
+        ids = chosen_ids(requests, self._entity, self._new_id)
         is_careful, number = False, 0
         while number < _TRIES:
             one = _Try(
@@ -180,7 +179,7 @@ class Transactions:
             )
         if held.after is not None:
             raise RecordExists(entity.name, record_id)
-        given, files = kept_in_blobs(entity, record_id, _without_id(entity, values, record_id))
+        given, files = kept_in_blobs(entity, record_id, without_id(entity, values, record_id))
         one.files += files
         author = one.author
         held.was_made = True
@@ -201,7 +200,7 @@ class Transactions:
         held = await one.workspace.existing(entity, request.id)
         before = held.after or {}
         _insist_on_version(entity.name, request.id, before, request.version)
-        given, files = kept_in_blobs(entity, request.id, _without_id(entity, request.values, request.id))
+        given, files = kept_in_blobs(entity, request.id, without_id(entity, request.values, request.id))
         one.files += files
         author = one.author
         surroundings = None
@@ -271,39 +270,6 @@ class Transactions:
                 wanted.append((entity, pair_id))
         await one.workspace.read_all(wanted)
 
-    # Ids --------------------------------------------------------------------------------------------------------------
-
-    def _ids(self, requests: Sequence[Request]) -> dict[int, UUID]:
-        """Choose ids for the records that requests may make, so that what is written together stands together."""
-        shards: dict[str, str] = {}
-        ids: dict[int, UUID] = {}
-        for request in requests:
-            if isinstance(request, Create | Update | Upsert | Delete) and (given := _given_id(self._entity, request)):
-                shards.setdefault(request.entity, shard_of(given))
-        for place, request in enumerate(requests):
-            if not isinstance(request, Create | Upsert):
-                continue
-            given = _given_id(self._entity, request)
-            if given is None:
-                shard = self._shard_of_key(request) or shards.get(request.entity)
-                given = self._new_id()
-                if shard is not None:
-                    given = in_shard(given, SHARDS.index(shard))
-                shards.setdefault(request.entity, shard_of(given))
-            ids[place] = given
-        return ids
-
-    def _shard_of_key(self, request: Create | Upsert) -> str | None:
-        entity = self._entity(request.entity)
-        given = {**request.values, **(request.key if isinstance(request, Upsert) else {})}
-        for key in entity.keys:
-            wanted = {name: given[name] for name in key.attributes if name in given}
-            if len(wanted) == len(key.attributes):
-                place = keys.place_of(entity, key, keys.coerced(entity, wanted))
-                if place is not None:
-                    return place.partition
-        return None
-
     def _entity(self, name: str) -> Entity:
         entity = self._catalog.entity(name)
         if entity.kept is not Kept.RECORDS:
@@ -322,30 +288,6 @@ class Transactions:
             entity, pair_id, _ = self._pair(first)
             return entity.name, pair_id
         return first.entity, ids[0] if isinstance(first, Create | Upsert) else first.id
-
-
-def _given_id(entity_of: Callable[[str], Entity], request: Create | Update | Upsert | Delete) -> UUID | None:
-    """Return the id that a request names, be it among the values."""
-    if request.id is not None or not isinstance(request, Create | Upsert):
-        return request.id
-    entity = entity_of(request.entity)
-    given = request.values.get(entity.primary_id)
-    return None if given is None else keys.coerced(entity, {entity.primary_id: given})[entity.primary_id]  # type: ignore[return-value]
-
-
-def _without_id(entity: Entity, values: Given, record_id: UUID) -> Given:
-    """Return the values without the primary key, which may be given when it is the record's own."""
-    if entity.primary_id not in values:
-        return values
-    given = keys.coerced(entity, {entity.primary_id: values[entity.primary_id]}).get(entity.primary_id)
-    if given not in {None, record_id}:
-        raise ValueRefused(
-            f"'{entity.primary_id}' is {given}, but the record is {record_id}; an id never changes.",
-            column=entity.primary_id,
-            code=OrganizationErrorCode.INVALID_ARGUMENT,
-            value=given,
-        )
-    return {name: value for name, value in values.items() if name != entity.primary_id}
 
 
 def _insist_on_version(entity: str, record_id: UUID, values: Mapping[str, object] | None, version: int | None) -> None:

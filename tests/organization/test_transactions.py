@@ -21,6 +21,7 @@ from asyncservice.organization.errors import (
     ValueRefused,
 )
 from asyncservice.organization.ids import in_shard, shard_of
+from asyncservice.organization.organization import Organization
 from asyncservice.organization.requests import Associate, Create, Delete, Disassociate, Request, Update, Upsert
 from asyncservice.organization.values import Reference
 from asyncservice.organization.wellknown import BASE_CURRENCY, ROOT_BUSINESS_UNIT
@@ -466,3 +467,23 @@ async def test_a_delegate_is_named() -> None:
 def test_a_shard_is_the_last_digit() -> None:
     assert shard_of(in_shard(ABSENT, 3)) == "3"
     assert str(in_shard(ABSENT, 3))[:-1] == str(ABSENT)[:-1]
+
+
+async def test_a_record_that_is_too_large_is_refused_with_a_reason() -> None:
+    organization = Organization(MemoryStorage())
+
+    with pytest.raises(RequestRefused, match="bytes"):
+        await transact(
+            organization,
+            Create(entity="importmap", values={"name": "M", "mapcustomizations": "x" * 600_000}),
+        )
+    [made] = await transact(
+        organization, Create(entity="importmap", values={"name": "M", "mapcustomizations": "x" * 300_000})
+    )
+    with pytest.raises(RequestRefused, match="twice"):
+        await transact(
+            organization,
+            Update(entity="importmap", id=made.id, values={"description": "new"}),
+            Create(entity="contact", values={"lastname": "Ada"}),
+        )
+    await transact(organization, Update(entity="importmap", id=made.id, values={"description": "new"}))
