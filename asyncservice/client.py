@@ -208,7 +208,7 @@ class AsyncServiceClient:
         return await self._control.resume(operation_id)
 
     async def postpone(self, operation_id: UUID, until: datetime) -> AsyncOperation:
-        """Do not run before *until*. Raises StateChangeRefused when it is suspended or completed."""
+        """Do not run before *until*. Raises StateChangeRefused when it is completed, or awaits an event or children."""
         return await self._control.postpone(operation_id, until)
 
     async def retry(self, operation_id: UUID) -> AsyncOperation:

@@ -24,7 +24,7 @@ _LONGEST_READ: Final = 1000
 #: Point reads under way at the same time.
 _AT_ONCE: Final = 32
 #: Fewer keys than this are not worth a range scan.
-_WORTH_A_SCAN: Final = 4
+_WORTH_A_SCAN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,8 @@ async def by_creation(
                 yield tail, stored
 
     streams = [in_place(each) for each in store.partitions]
-    streams.append(_read(store, merged([_named(store, each, apart, span, first_page) for each in store.partitions])))
+    named = [_named(store, each, apart, span, first_page) for each in store.partitions]
+    streams.append(_read(store, merged(named), first_page))
     async for _, stored in merged(streams):
         yield stored
 
@@ -116,7 +117,7 @@ async def indexed(
             if span.holds(tail):
                 yield tail, stored
 
-    async for _, stored in merged([_read(store, merged(named)), those()]):
+    async for _, stored in merged([_read(store, merged(named), first_page), those()]):
         yield stored
 
 
@@ -209,9 +210,11 @@ async def _rows(
             yield row
 
 
-async def _read(store: OperationStore, found: AsyncIterator[_Found]) -> AsyncIterator[Positioned]:
+async def _read(
+    store: OperationStore, found: AsyncIterator[_Found], first_page: int | None
+) -> AsyncIterator[Positioned]:
     """Read the records that an index leads to, some at a time. What is gone is left out."""
-    size = _FIRST_READ
+    size = first_page or _FIRST_READ
     batch: list[_Found] = []
 
     async def records() -> list[Positioned]:

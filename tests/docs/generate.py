@@ -33,6 +33,9 @@ from asyncservice.organization.errorcodes import OrganizationErrorCode
 from asyncservice.organization.query.operators import Operator
 from asyncservice.service import load_handlers
 from asyncservice.settings import Settings
+from asyncservice.webapi.messages.planned import NOT_YET
+from asyncservice.webapi.messages.registry import Message
+from asyncservice.webapi.messages.standard import STANDARD
 from tests.docs.pages import DOCS, ROOT
 from tests.support import NOON
 
@@ -278,6 +281,30 @@ def _limit(value: float | str) -> str:
     return f"`{value}`" if isinstance(value, str) else f"{value:,}"
 
 
+def web_api_messages(now: str) -> str:
+    """Return the functions and actions of the Web API that are there."""
+    return _messages(now, [each for each in STANDARD if each.name not in NOT_YET])
+
+
+def web_api_messages_not_yet(now: str) -> str:
+    """Return those that are declared and answered 501."""
+    return _messages(now, [each for each in STANDARD if each.name in NOT_YET])
+
+
+def _messages(now: str, chosen: Sequence[Message]) -> str:
+    rows = [
+        [
+            f"`{each.name}`",
+            each.kind.lower(),
+            "" if each.bound_to is None else f"{each.bound_to}{', the set' if each.is_of_collection else ''}",
+            ", ".join(f"`{one.name}`{'' if one.is_required else ' (optional)'}" for one in each.parameters),
+            "" if each.returns is None else f"`{each.returns.edm.removeprefix('Microsoft.Dynamics.CRM.')}`",
+        ]
+        for each in sorted(chosen, key=attrgetter("name"))
+    ]
+    return described(["message", "kind", "bound to", "parameters", "returns"], rows, now)
+
+
 PARTS: Final[Mapping[str, Part]] = {
     "states-picture": states_picture,
     "moves": moves_table,
@@ -296,6 +323,8 @@ PARTS: Final[Mapping[str, Part]] = {
     "query-operators": query_operators,
     "command": command,
     "limits": limits_tables,
+    "web-api-messages": web_api_messages,
+    "web-api-messages-not-yet": web_api_messages_not_yet,
 }
 
 
