@@ -101,7 +101,9 @@ def placed_value(value: RecordValue, attribute: Attribute, asker: Asker) -> Reco
 
 def _sure(condition: Condition, op: Operator, attribute: Attribute, asker: Asker) -> _Sure:
     values = condition.values
-    if len(values) < op.fewest or (op.most is not None and len(values) > op.most):
+    # A list may have turned out empty: of the teams of somebody who is in none.
+    fewest = 0 if op is Operator.IN else op.fewest
+    if len(values) < fewest or (op.most is not None and len(values) > op.most):
         raise QueryError(
             f"The operator {op.sdk_name} on '{condition.attribute}' was given {len(values)} values.",
             OrganizationErrorCode.BAD_CONDITION,

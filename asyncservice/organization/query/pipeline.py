@@ -32,7 +32,7 @@ from asyncservice.organization.query.model import (
 )
 from asyncservice.organization.query.operators import Operator
 from asyncservice.organization.query.planning import multiplying, names, needed_columns, seeds
-from asyncservice.organization.query.pushing import key_ids, pushed
+from asyncservice.organization.query.pushing import is_impossible, key_ids, pushed
 from asyncservice.organization.query.reaching import join_key
 from asyncservice.organization.query.scanning import rows_of
 from asyncservice.organization.query.tables import Tables
@@ -86,7 +86,7 @@ class Pipeline:
 
     async def start(self, seed: str | None, *, is_begun: bool) -> Start:
         """Decide where to begin; a query that *is_begun* goes on as it began, with the link *seed* or without."""
-        ids = key_ids(self._pushed, self.entity)
+        ids = () if is_impossible(self._pushed) else key_ids(self._pushed, self.entity)
         if ids is not None:
             return Start(where=self._pushed, ids=ids)
         for link in seeds(self.query, self._tables.catalog, self._asker):
@@ -97,7 +97,7 @@ class Pipeline:
                 continue
             condition = Condition(attribute=link.to_attribute, operator=Operator.IN, values=values)
             where = *self._pushed, condition
-            return Start(where=where, ids=key_ids(where, self.entity), seed=link.alias)
+            return Start(where=where, ids=key_ids(where, self.entity) if values else (), seed=link.alias)
         return Start(where=self._pushed)
 
     def base(

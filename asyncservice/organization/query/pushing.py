@@ -40,6 +40,11 @@ def key_ids(simple: Iterable[Condition], entity: Entity) -> tuple[UUID, ...] | N
     return None if ids is None else tuple(sorted(ids))
 
 
+def is_impossible(simple: Iterable[Condition]) -> bool:
+    """Whether a list that a value must be in is empty, so that no row can be found."""
+    return any(condition.operator is Operator.IN and not condition.values for condition in simple)
+
+
 def is_selective(simple: Iterable[Condition], entity: Entity) -> bool:
     """Whether one of the conditions asks a key or a lookup to be equal to something."""
     return any(

@@ -16,6 +16,10 @@ from asyncservice.organization.values import RecordValue, Reference
 
 #: Rows found by key that are remembered; beyond it, what was found for earlier rows is forgotten.
 _REMEMBERED: Final = 10_000
+#: Look-ups by key after which reading the table is tried: each is a request, a page of a scan holds a thousand rows.
+_MANY_LOOK_UPS: Final = 300
+#: A table with more rows than this is not kept for a join by key.
+_SMALL_TABLE: Final = 20_000
 
 
 def join_key(value: RecordValue | None, attribute: Attribute, other: str) -> Key | None:
@@ -31,9 +35,10 @@ def join_key(value: RecordValue | None, attribute: Attribute, other: str) -> Key
 class Reach:
     """The rows of one table by the value of one column.
 
-    By primary key they are found. By another column the first values are looked for by a scan that names them; when
-    more come, the table is read once, as far as *where* lets it be narrowed, and kept for the rest of the query: a
-    table of which every part is wanted in turn is cheaper read once than scanned again and again.
+    By primary key they are found; when there are many, the table is read instead, if it is a small one. By another
+    column the first values are looked for by a scan that names them; when more come, the table is read once, as far as
+    *where* lets it be narrowed, and kept for the rest of the query: a table of which every part is wanted in turn is
+    cheaper read once than scanned again and again.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class Reach:
         self._source, self._attribute, self._other = source, attribute, other
         self._where, self._columns, self._keeps = tuple(where), columns, keeps
         self._found: dict[Key, list[Values]] = {}
+        self._looked_up = 0
+        self._is_big = False
         self._has_scanned = False
         self._has_all = False
 
@@ -69,6 +76,9 @@ class Reach:
         return self._found
 
     async def _find(self, missing: Mapping[Key, RecordValue]) -> None:
+        self._looked_up += len(missing)
+        if self._looked_up > _MANY_LOOK_UPS and not self._is_big and await self._read_whole():
+            return
         if len(self._found) > _REMEMBERED:
             self._found = {}
         ids = [one for one in missing if isinstance(one, UUID)]
@@ -76,6 +86,19 @@ class Reach:
         for one in missing:
             row = found.get(one)
             self._found[one] = [row] if row is not None and self._keeps(row) else []
+
+    async def _read_whole(self) -> bool:
+        """Read the table by key, unless it is a big one."""
+        found: dict[Key, list[Values]] = {}
+        async with aclosing(rows_of(self._source.scan(self._where, columns=self._columns))) as rows:
+            async for row in rows:
+                if len(found) >= _SMALL_TABLE:
+                    self._is_big = True
+                    return False
+                if self._keeps(row):
+                    found[row[self._attribute.name]] = [row]
+        self._found, self._has_all = found, True
+        return True
 
     async def _scan(self, named: tuple[Condition, ...], wanted: Mapping[Key, RecordValue] | None = None) -> None:
         found: defaultdict[Key, list[Values]] = defaultdict(list)
