@@ -20,11 +20,12 @@ from asyncservice.organization.schema.relationships import ManyToMany, Navigatio
 from asyncservice.organization.sources import Values
 from asyncservice.organization.values import Reference
 from asyncservice.webapi.asking import asker_of
+from asyncservice.webapi.contents import with_contents
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import Request
 from asyncservice.webapi.faults import ApiError
 from asyncservice.webapi.finding import ends, lookup_of, own_id, pairs
-from asyncservice.webapi.writing import Writer, names_of
+from asyncservice.webapi.writing import Writer, names_of, readable
 
 #: How deep `$expand` may be nested.
 MAX_DEPTH: Final = 8
@@ -68,10 +69,13 @@ async def written(api: Api, request: Request, rows: Rows) -> list[dict[str, obje
     if rows.depth > MAX_DEPTH:
         raise ApiError(f"$expand is nested deeper than {MAX_DEPTH}.")
     entity, columns = rows.entity, columns_of(rows.entity, rows.asked)
-    shown = rows.values if columns is None else [_only(values, columns) for values in rows.values]
+    values_shown = await with_contents(
+        api, rows.values, readable(entity) if columns is None else columns, selected=columns is not None
+    )
+    shown = values_shown if columns is None else [_only(values, columns) for values in values_shown]
     names = await names_of(api, request.preferences, shown)
     writer = Writer(catalog=api.organization.catalog, preferences=request.preferences, names=names)
-    objects = [writer.row(entity, values, columns) for values in rows.values]
+    objects = [writer.row(entity, values, columns) for values in values_shown]
     for expand in rows.asked.expands:
         if expand.navigation.is_collection:
             await _expand_many(api, request, rows, expand, objects)

@@ -6,6 +6,7 @@ from asyncservice.organization.query.odata import read_options
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.sources import Values
 from asyncservice.webapi import conditions, files
+from asyncservice.webapi.contents import with_contents
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.contexts import column_context, reference_context, row_context
 from asyncservice.webapi.exchange import JSON, Request, Response
@@ -95,6 +96,7 @@ async def _column(api: Api, request: Request, resource: Resource) -> Response:
     values = await row_of(api, resource)
     if files.is_file(column):
         return await files.download(api, request, resource, values)
+    (values,) = await with_contents(api, [values], [column], selected=True)
     value = values.get(column.name)
     if value is None:
         return Response(status=HTTPStatus.NO_CONTENT)

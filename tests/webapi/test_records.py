@@ -366,3 +366,16 @@ async def test_what_a_resource_does_not_take_is_refused(client: Client, method: 
     assert answered.status == status, answered.text
     assert answered.message
     assert (await client.get(f"accounts({account})")).json["name"] == "A"
+
+
+async def test_a_long_text_is_read_as_it_was_written_and_left_out_of_lists_that_select_nothing(client: Client) -> None:
+    files = [await client.make("importfiles", name=name, content=f"name\n{name}") for name in ("A", "B")]
+
+    one = await client.get(f"importfiles({files[0]})")
+    bare = await client.get(f"importfiles({files[1]})/content/$value")
+    listed = (await client.get("importfiles")).rows
+    selected = (await client.get("importfiles?$select=content&$orderby=name")).rows
+
+    assert (one.json["content"], bare.text) == ("name\nA", "name\nB")
+    assert [row["content"] for row in listed] == [None, None]
+    assert [row["content"] for row in selected] == ["name\nA", "name\nB"]
