@@ -2,6 +2,7 @@
 
 OrganizationError           carries the number a Dataverse client expects
 ├── SchemaError             a definition file says something impossible
+├── SchemaChanged           others keep changing the schema
 ├── NoSuchEntity            no entity of that name is defined
 ├── NoSuchAttribute         the entity has no such column
 ├── ValueRefused            a column cannot hold the value
@@ -31,7 +32,16 @@ class OrganizationError(Exception):
 
 
 class SchemaError(OrganizationError):
-    """A definition file cannot be understood; the message names the file and what to change."""
+    """A definition cannot be, or a change would make one that cannot; the message says what to change."""
+
+
+class SchemaChanged(OrganizationError):  # noqa: N818 - reads as the fact it states
+    """Others changed the schema at the same time, again and again."""
+
+    code = OrganizationErrorCode.CONCURRENCY_VERSION_MISMATCH
+
+    def __init__(self) -> None:
+        super().__init__("Others are changing the schema at the same time; send the request again.")
 
 
 class NoSuchEntity(OrganizationError):  # noqa: N818 - reads as the fact it states

@@ -1,6 +1,6 @@
 """An organization: a catalog of entities, and the records of them, wherever they are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -8,6 +8,9 @@ from asyncservice.organization import keys, seeding
 from asyncservice.organization.activities import POINTER, ActivitySource
 from asyncservice.organization.changes import NoOutbox, Outbox
 from asyncservice.organization.concurrency import together
+from asyncservice.organization.customization import TABLE, Customizations
+from asyncservice.organization.customizing import Custom
+from asyncservice.organization.errors import SchemaError
 from asyncservice.organization.lazytables import LazyTables
 from asyncservice.organization.messages import FILTER, MESSAGE, message_sources
 from asyncservice.organization.reading import RecordReader
@@ -15,7 +18,8 @@ from asyncservice.organization.records import Record, Records
 from asyncservice.organization.recordsource import RecordSource
 from asyncservice.organization.references import Found, References, Units
 from asyncservice.organization.requests import Given, Outcome, Request
-from asyncservice.organization.schema.catalog import Catalog, standard_catalog
+from asyncservice.organization.schema.catalog import Catalog, standard_definitions
+from asyncservice.organization.schema.definition import Definitions
 from asyncservice.organization.sources import Source
 from asyncservice.organization.transactions import Transactions
 from asyncservice.organization.workspace import Author
@@ -30,12 +34,25 @@ _LAST = "last"
 class Organization:
     """Where records are found by the name of their entity. Making one costs nothing."""
 
-    def __init__(self, storage: Storage, catalog: Catalog | None = None, outbox: Outbox | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        catalog: Catalog | None = None,
+        outbox: Outbox | None = None,
+        *,
+        definitions: Definitions | None = None,
+    ) -> None:
+        """Make one of *definitions* and what users add to them; of a *catalog* that nobody changes where one is given.
+
+        Without either the definitions are those that come with the service.
+        """
         self.storage = storage
-        #: May be exchanged at any time: what changes the schema makes a new catalog.
-        self.catalog = catalog or standard_catalog()
         self._outbox = outbox or NoOutbox()
         self._tables = LazyTables(storage)
+        self._customizations = Customizations(self._tables.table(TABLE), definitions or standard_definitions())
+        self._is_fixed = catalog is not None
+        #: May be exchanged at any time: what changes the schema makes a new catalog.
+        self.catalog = catalog or self._customizations.known
         self._registered: dict[str, Source] = {}
         if MESSAGE in self.catalog and FILTER in self.catalog:
             for source in message_sources(lambda: self.catalog):
@@ -65,6 +82,20 @@ class Organization:
         Safe to repeat: what is there stays as it is. One request when everything is there.
         """
         await seeding.seed(self.records, now=now)
+
+    async def refresh(self, *, now: datetime, strong: bool = False) -> None:
+        """Take notice of tables that were changed elsewhere, at most five seconds ago; *strong*: just now.
+
+        One point read each time somebody looks.
+        """
+        if not self._is_fixed:
+            self.catalog = await self._customizations.catalog(now=now, strong=strong)
+
+    async def customize(self, decide: Callable[[Custom], Custom], *, now: datetime) -> None:
+        """Change the schema by one of the functions of `customizing`. Raises SchemaError, SchemaChanged."""
+        if self._is_fixed:
+            raise SchemaError("This organization was made of a catalog that nobody changes.")
+        self.catalog = await self._customizations.change(decide, now=now)
 
     # Reading ----------------------------------------------------------------------------------------------------------
 

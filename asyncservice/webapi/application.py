@@ -76,6 +76,8 @@ class WebApi:
         """Let a request in and answer it. Never raises: what goes wrong becomes the error object."""
         try:
             async with self._door.admitted(self, request) as caller:
+                strong = request.headers.get("Consistency", "").strip().lower() == "strong"
+                await self.organization.refresh(now=self.clock.now(), strong=strong)
                 response = await self._carried_out(request.asked_by(caller))
         except Exception as error:  # noqa: BLE001 - the edge: nothing may pass it
             response = _refusal(error, request)

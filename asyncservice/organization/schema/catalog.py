@@ -129,6 +129,19 @@ class Catalog:
             if isinstance(one, ManyToMany) and entity in {one.entity1, one.entity2}
         )
 
+    def check(self) -> None:
+        """Look at everything that is otherwise made when it is needed. Raises SchemaError."""
+        for entity in self:
+            self.navigations(entity.name)
+            for attribute in entity.attributes.values():
+                if (
+                    attribute.type.is_lookup
+                    and not attribute.target_group
+                    and not self.lookups(entity.name, attribute.name)
+                ):
+                    missing = ", ".join(attribute.targets)
+                    raise SchemaError(f"{attribute.name} of {entity.name} refers to {missing}, which there is not.")
+
     def __contains__(self, name: object) -> bool:
         return name in self._entities
 

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from asyncservice.webapi.context import Part
-from asyncservice.webapi.metadata import changes, definitions, documents
+from asyncservice.webapi.metadata import changes, documents, editing
 
 #: By the first segment of the path; empty is the service root.
 PARTS: Final[Mapping[str, Part]] = {
     "": documents.service,
     "$metadata": documents.metadata,
-    "EntityDefinitions": definitions.answer,
-    "RelationshipDefinitions": definitions.answer,
-    "GlobalOptionSetDefinitions": definitions.answer,
+    "EntityDefinitions": editing.answer,
+    "RelationshipDefinitions": editing.answer,
+    "GlobalOptionSetDefinitions": editing.answer,
+    "CreateEntities": editing.create_entities,
     "RetrieveMetadataChanges": changes.answer,
 }
