@@ -121,10 +121,12 @@ def _signed(response: Response) -> Response:
 def _refusal(error: Exception, request: Request) -> Response:
     told = faults.known(error)
     if told is None:
-        _log.error("%s %s failed: %r", request.method, request.path, error, exc_info=error)
+        request_id = str(uuid4())
+        _log.error("Request %s, %s %s, failed: %r", request_id, request.method, request.path, error, exc_info=error)
         told = ApiError(
             "An unexpected error occurred; the log of the service has it under the request id of this answer.",
             status=HTTPStatus.INTERNAL_SERVER_ERROR,
             code=Code.UNEXPECTED,
+            headers={"x-ms-service-request-id": request_id, "REQ_ID": request_id},
         )
     return refusal(told)

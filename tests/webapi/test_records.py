@@ -379,3 +379,17 @@ async def test_a_long_text_is_read_as_it_was_written_and_left_out_of_lists_that_
     assert (one.json["content"], bare.text) == ("name\nA", "name\nB")
     assert [row["content"] for row in listed] == [None, None]
     assert [row["content"] for row in selected] == ["name\nA", "name\nB"]
+
+
+async def test_what_is_a_bug_is_answered_500_and_logged_under_the_id_of_the_answer(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(entity: str) -> None:
+        raise ZeroDivisionError(entity)
+
+    monkeypatch.setattr(client.api.organization, "source", broken)
+    answered = await client.get("accounts")
+
+    assert (answered.status, answered.code) == (500, "0x80040216")
+    assert answered.headers["x-ms-service-request-id"] in caplog.text
+    assert "ZeroDivisionError" not in answered.text
