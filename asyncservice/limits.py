@@ -38,7 +38,7 @@ from asyncservice.operations import (
 from asyncservice.operations.columns import COLUMNS
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.retry import RetryPolicy
-from asyncservice.organization import bulk
+from asyncservice.organization import bulk, cascades, decisions, transactions
 from asyncservice.organization.importing import problems, sources, splitter
 from asyncservice.settings import Settings
 from asyncservice.storage import queues, tables
@@ -253,6 +253,7 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
             dataverse="WorkflowSettings.MinInactiveSeconds; 600 by third parties",
         ),
         _setting("handler_modules", "Packages whose modules register handlers.", "packages"),
+        _setting("schema_folder", "A folder with definitions of further tables.", "path"),
     ),
     "retries": (
         _fixed(
@@ -379,6 +380,24 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
         _fixed("import_heading", sources.MAX_HEADING, "A column heading.", "characters", dataverse="160"),
         _fixed("import_log", problems.ROWS_TOGETHER, "Rows of the log written together.", "rows"),
         _fixed("import_transaction", bulk.MOST_BYTES, "Records written in one transaction.", "bytes"),
+    ),
+    "records": (
+        _fixed(
+            "record_requests", transactions.MOST_REQUESTS, "Requests of one transaction.", "requests", dataverse="1,000"
+        ),
+        _fixed(
+            "record_cascade",
+            cascades.MOST_TOUCHED,
+            "Records that one transaction changes, cascades included.",
+            "records",
+        ),
+        _fixed("record_tries", transactions.TRIES, "A transaction that lost a race is made again this often.", "tries"),
+        _fixed(
+            "record_patience",
+            decisions.PATIENCE,
+            "A transaction that is not decided by then may be aborted.",
+            "seconds",
+        ),
     ),
     "Web API": (
         _setting("api_concurrency", "Requests that one worker process answers at the same time.", "requests"),

@@ -26,6 +26,7 @@ NO_LIMITS = {
     "asyncservice.operations.poison.MAX_LISTED": "listed",
     "asyncservice.operations.submission.NO_TYPE": "the number of an operation type",
     "asyncservice.storage.tables.MAX_COLUMNS": "no operation has a number of columns that a user chooses",
+    "asyncservice.storage.tables.MAX_COMPARISONS": "what a query asks beyond it is compared by the service",
     "asyncservice.storage.tables.MAX_TRANSACTION_BYTES": "transactions are made by the service, and kept small",
     "asyncservice.storage.queues.MAX_RECEIVE": "of the storage; listed as poison_listed",
     "asyncservice.storage.company.LINGER": "a pause of milliseconds between requests that share one",

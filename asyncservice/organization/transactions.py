@@ -49,7 +49,7 @@ from asyncservice.storage.errors import RowConflict
 #: Requests that one transaction holds at most.
 MOST_REQUESTS: Final = 1000
 #: How often a transaction is tried while others change the same records.
-_TRIES: Final = 12
+TRIES: Final = 12
 #: The longest pause between tries, in seconds; it grows from a fortieth of that.
 _LONGEST_PAUSE: Final = 0.4
 
@@ -94,7 +94,7 @@ class Transactions:
             raise RequestRefused(f"A transaction takes at most {MOST_REQUESTS} requests, not {len(requests)}.")
         ids = chosen_ids(requests, self._entity, self._new_id)
         is_careful, number = False, 0
-        while number < _TRIES:
+        while number < TRIES:
             one = _Try(
                 Workspace(self._tables, self.commits.settling, now=author.now),
                 author,

@@ -21,6 +21,7 @@ from asyncservice.organization.organization import Organization
 from asyncservice.organization.pending import CHANGING
 from asyncservice.organization.requests import Associate, Create, Delete, Update, Upsert
 from asyncservice.organization.values import Reference
+from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import StorageUnavailable
 from asyncservice.storage.memory import MemoryStorage
 from asyncservice.storage.tables import Insert
@@ -45,7 +46,7 @@ class Noting:
         return [Insert(f"o-{change.id}-{change.kind}-{version}", {"message": change.kind.value})]
 
 
-async def prepare(account: MemoryStorage) -> None:
+async def prepare(account: Storage) -> None:
     await transact(
         an_organization(account, outbox=Noting()),
         Create(entity=PROJECT, id=ONE, values={"new_name": "one", "new_code": "A"}),
@@ -258,3 +259,23 @@ async def test_transactions_over_the_same_rows_are_all_made_one_after_the_other(
     assert one["new_year"] == two["new_year"] == int(str(three["new_name"]))
     assert (one.version, two.version, three.version) == (5, 5, 5)
     assert leftovers(account) == []
+
+
+async def test_on_real_storage_too_they_are_made_one_after_the_other(storage: Storage) -> None:
+    organization = an_organization(storage)
+    await prepare(storage)
+
+    async def count(number: int) -> None:
+        await transact(
+            organization,
+            Update(entity=PROJECT, id=ONE, values={"new_year": number}),
+            Update(entity=PERSON, id=THREE, values={"new_name": f"{number}"}),
+        )
+
+    await asyncio.gather(*(count(number) for number in range(3)))
+
+    one, three = await organization.find(PROJECT, ONE), await organization.find(PERSON, THREE)
+    assert one is not None
+    assert three is not None
+    assert (one["new_year"], one.version, three.version) == (int(str(three["new_name"])), 4, 4)
+    assert await organization.recover(now=LATER) == 0
