@@ -38,7 +38,7 @@ from asyncservice.operations import (
 from asyncservice.operations.columns import COLUMNS
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.retry import RetryPolicy
-from asyncservice.organization import bulk, cascades, decisions, transactions
+from asyncservice.organization import bulk, cascades, customization, decisions, transactions
 from asyncservice.organization.importing import problems, sources, splitter
 from asyncservice.settings import Settings
 from asyncservice.storage import queues, tables
@@ -254,6 +254,9 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
         ),
         _setting("handler_modules", "Packages whose modules register handlers.", "packages"),
         _setting("schema_folder", "A folder with definitions of further tables.", "path"),
+        _fixed(
+            "schema_fresh", customization.FRESH, "How late a process may notice that tables were changed.", "seconds"
+        ),
     ),
     "retries": (
         _fixed(

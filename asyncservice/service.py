@@ -16,6 +16,7 @@ from asyncservice.operations.handling import Registry, registry
 from asyncservice.organization.jobs import JobSource
 from asyncservice.organization.messages import message_sources
 from asyncservice.organization.organization import Organization
+from asyncservice.organization.schema.catalog import definitions_in
 from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
 
@@ -43,7 +44,7 @@ class Service:
             storage, handlers, clock=clock or SystemClock(), host=host_name(), options=settings.engine_options()
         )
         self.control = self.engine.control
-        self.organization = Organization(storage)
+        self.organization = Organization(storage, definitions=definitions_in(settings.schema_folder))
         jobs = self.organization.catalog.entity("asyncoperation")
         for source in (JobSource(self.engine.store, jobs), *message_sources(lambda: self.organization.catalog)):
             self.organization.register(source)

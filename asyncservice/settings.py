@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -107,6 +108,9 @@ class Settings(BaseSettings):
     handler_modules: Annotated[
         str, Field(description="Packages whose modules register handlers, separated by commas.")
     ] = "handlers"
+    schema_folder: Annotated[
+        Path | None, Field(description="A folder with definitions of tables beside those that come with the service.")
+    ] = None
     auth_tenant: Annotated[
         UUID | None, Field(description="The Microsoft Entra ID tenant whose tokens are good, by its id.")
     ] = None

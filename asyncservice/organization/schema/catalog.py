@@ -12,6 +12,7 @@ from asyncservice.organization.schema.attributes import OptionSet
 from asyncservice.organization.schema.definition import Definitions
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.schema.intersects import intersect_of
+from asyncservice.organization.schema.reader import described
 from asyncservice.organization.schema.relating import lookups_of, navigations_of, with_targets
 from asyncservice.organization.schema.relationships import ManyToMany, Navigation, OneToMany
 
@@ -23,17 +24,17 @@ class Catalog:
     """
 
     def __init__(self, entities: Iterable[Entity], option_sets: Iterable[OptionSet] = ()) -> None:
-        described = list(entities)
-        names = {entity.name for entity in described}
-        described += [
-            intersect_of(relationship, described)
-            for entity in described
+        every = list(entities)
+        names = {entity.name for entity in every}
+        every += [
+            intersect_of(relationship, every)
+            for entity in every
             for relationship in entity.many_to_many
             if relationship.intersect_entity not in names and relationship.entity2 in names
         ]
         self._entities: dict[str, Entity] = {}
         taken: dict[str, str] = {}
-        for entity in described:
+        for entity in every:
             for name in (
                 f"name {entity.name}",
                 f"set {entity.set_name}",
@@ -43,7 +44,7 @@ class Catalog:
                 if name in taken:
                     raise SchemaError(f"{entity.name} and {taken[name]} share the {name}.")
                 taken[name] = entity.name
-            self._entities[entity.name] = with_targets(entity, described)
+            self._entities[entity.name] = with_targets(entity, every)
         self._by_set = {entity.set_name: entity for entity in self}
         self.option_sets: Mapping[str, OptionSet] = MappingProxyType({one.name: one for one in option_sets})
 
@@ -100,8 +101,7 @@ class Catalog:
 
         Of an owner there is one, which refers to the entity `owner`.
         """
-        described = self.entity(entity)
-        found = self._lookups.get((entity, described.attribute(attribute).name))
+        found = self._lookups.get((entity, self.entity(entity).attribute(attribute).name))
         if found is None:
             raise NoSuchAttribute(entity, attribute)
         return found
@@ -190,6 +190,18 @@ def standard_definitions() -> Definitions:
     folder = resources.files("asyncservice.organization.schema.definitions")
     return Definitions.of_files(
         file for file in sorted(folder.iterdir(), key=lambda file: file.name) if file.name.endswith(".json")
+    )
+
+
+def definitions_in(folder: Path | None) -> Definitions:
+    """Return what describes the entities of the service and of a user's folder. Raises SchemaError."""
+    if folder is None:
+        return standard_definitions()
+    if not folder.is_dir():
+        raise SchemaError(f"There is no folder {folder}; name one that holds definitions of tables.")
+    files = sorted(folder.glob("*.json"))
+    return standard_definitions().with_all(
+        (described(file.read_text("utf-8"), source=str(file)), str(file)) for file in files
     )
 
 
