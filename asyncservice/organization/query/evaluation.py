@@ -135,6 +135,9 @@ class _Page:
         seek = None if behind is None or asked is None else behind[ROOT]
         is_ordered, rows = self._pipeline.base(start, asked or (), seek, wanted)
         if asked is None or not is_ordered:
+            # Every row is needed then, in big pages. Nothing has been read yet: closing what was opened costs nothing.
+            await rows.aclose()
+            _, rows = self._pipeline.base(start, (), None, None)
             return await self._sorted(rows, behind, wanted)
         found = await self._rest_of(behind) if behind is not None else []
         async with aclosing(self._pipeline.joined(rows, wanted)) as joined:
