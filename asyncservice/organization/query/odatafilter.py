@@ -90,7 +90,7 @@ class _Reader:
             case Lambda():
                 return self._lambda(said)
             case Path(segments):
-                link, attribute = self._scope.attribute(segments)
+                link, attribute = self._scope.compared(segments)
                 if attribute.type is not AttributeType.BOOLEAN:
                     raise url_error(f"'{'/'.join(segments)}' is no condition; compare it with a value.")
                 return compare(attribute, Operator.EQUAL, [True], link=link)
@@ -127,12 +127,12 @@ class _Reader:
         raise url_error(f"'{operator}' compares a property with a value or with another property, and nothing else.")
 
     def _columns(self, left: Path, operator: str, right: Path) -> Condition:
-        link, attribute = self._scope.attribute(left.segments)
-        other_link, other = self._scope.attribute(right.segments)
+        link, attribute = self._scope.compared(left.segments)
+        other_link, other = self._scope.compared(right.segments)
         return compare_columns(attribute, _OPERATORS[operator], other, link=link, other_link=other_link)
 
     def _value(self, left: Path, operator: str, right: Literal) -> Condition:
-        link, attribute = self._scope.attribute(left.segments)
+        link, attribute = self._scope.compared(left.segments)
         if right.value is None:
             if operator not in {"eq", "ne"}:
                 raise url_error(f"'{operator} null' is never true; null is compared with eq and ne.")
@@ -142,7 +142,7 @@ class _Reader:
     def _in(self, left: Expression, values: tuple[Literal, ...]) -> Condition:
         if not isinstance(left, Path):
             raise url_error("Before 'in' stands a property.")
-        link, attribute = self._scope.attribute(left.segments)
+        link, attribute = self._scope.compared(left.segments)
         return compare(attribute, Operator.IN, [literal(attribute, value) for value in values], link=link)
 
     def _function(self, said: Function) -> Condition:
@@ -151,7 +151,7 @@ class _Reader:
             raise url_error(f"The function '{said.name}' is not supported; there are {', '.join(_TEXT)}.")
         match said.arguments:
             case (Path(segments), Literal(str() as value)):
-                link, attribute = self._scope.attribute(segments)
+                link, attribute = self._scope.compared(segments)
                 return compare(attribute, operator, [value], link=link)
             case _:
                 raise url_error(f"{said.name} takes a property and a text in quotes.")

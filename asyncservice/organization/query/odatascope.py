@@ -11,7 +11,7 @@ from typing import Final
 from asyncservice.organization.query.checks import MAX_LINKS
 from asyncservice.organization.query.model import Column, Filter, Link, LinkType
 from asyncservice.organization.query.odatatext import url_error
-from asyncservice.organization.schema.attributes import Attribute
+from asyncservice.organization.schema.attributes import Attribute, AttributeType
 from asyncservice.organization.schema.catalog import Catalog
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.schema.relationships import ManyToMany, Navigation, OneToMany
@@ -106,6 +106,24 @@ class Scope:
         if joined is None:
             return None, self._column(self.entity, name)
         return joined.alias, self._column(joined.entity, name)
+
+    def compared(self, segments: Sequence[str]) -> tuple[str | None, Attribute]:
+        """Return the column that a condition on a path asks about; as `attribute` does, but without needless links.
+
+        The key behind a lookup is the lookup's own value: `asyncoperationid/asyncoperationid eq …` joins nothing.
+        """
+        path = self.own(segments)
+        if len(path) > 1:
+            *way, step, name = path
+            before = self._follow(way)
+            entity = self.entity if before is None else before.entity
+            lookup = _lookup_behind(navigation_of(entity, step, self.catalog))
+            if lookup is not None and lookup.referenced_attribute == name:
+                attribute = entity.attribute(lookup.referencing_attribute)
+                # Of several targets the property leads to one only; of an owner it leads to all.
+                if len(attribute.targets) == 1 or attribute.type is AttributeType.OWNER:
+                    return None if before is None else before.alias, attribute
+        return self.attribute(segments)
 
     def select(self, segments: Sequence[str], column: Column) -> bool:
         """Add a column to the link at the end of a path; False when the path is not through one."""

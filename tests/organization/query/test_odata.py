@@ -74,6 +74,19 @@ def test_the_same_path_is_the_same_link_wherever_it_stands() -> None:
     )
 
 
+def test_the_key_at_the_end_of_a_lookup_is_the_lookup_itself() -> None:
+    for text, entity, name in (
+        (f"primarycontactid/contactid eq {SOME_ID}", "account", "primarycontactid"),
+        (f"ownerid/ownerid eq {SOME_ID}", "account", "ownerid"),
+        (f"asyncoperationid/asyncoperationid eq {SOME_ID}", "bulkdeleteoperation", "asyncoperationid"),
+    ):
+        query = read(entity=entity, filter=text).query
+        assert query.links == ()
+        assert query.where == Condition(attribute=name, operator=Operator.EQUAL, values=(SOME_ID,))
+    # Of a customer that may be something else the property says less than the lookup.
+    assert len(read(entity="contact", filter=f"parentcustomerid_account/accountid ne {SOME_ID}").query.links) == 1
+
+
 def test_all_means_that_there_are_some_and_that_none_fails() -> None:
     found = where("contact_customer_accounts/all(c:c/lastname eq 'x')")
     assert isinstance(found, Related)
