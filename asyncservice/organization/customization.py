@@ -5,6 +5,7 @@
         entity-…    a table of a user: its definition as JSON
         extends-…   what users have added to another table
         choice-…    a global choice
+    removed-…   types of the columns that a table had, since its rows still hold values of them
 
 A change is one transaction: the definition it touches and the version, on condition that the version is the one it
 was decided upon. Whoever loses the race decides again on what is there now. A process that dies has changed all or
@@ -32,7 +33,7 @@ _TRIES: Final = 10
 
 _PARTITION: Final = "schema"
 _VERSION: Final = "version"
-_KINDS: Final = {"entities": "entity-", "extensions": "extends-", "choices": "choice-"}
+_KINDS: Final = {"entities": "entity-", "extensions": "extends-", "choices": "choice-", "removed": "removed-"}
 
 
 class Customizations:

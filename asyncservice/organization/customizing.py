@@ -28,6 +28,8 @@ class Custom:
     #: What was added to entities that are not theirs, by entity.
     extensions: Mapping[str, Said] = field(default_factory=dict)
     choices: Mapping[str, Said] = field(default_factory=dict)
+    #: Types of columns that were removed, by table: rows still hold values of that type.
+    removed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def over(self, base: Definitions) -> Definitions:
         """Return *base* and what users have added. Raises SchemaError when they do not go together."""
@@ -56,6 +58,23 @@ def checked_name(name: str) -> str:
     return name
 
 
+def _check_types(custom: Custom, entity: str, attributes: Mapping[str, Any]) -> None:
+    """Refuse columns that rows hold values of another type for. Raises SchemaError."""
+    for name, said in attributes.items():
+        before = custom.removed.get(entity, {}).get(name, said["type"])
+        if before != said["type"]:
+            raise SchemaError(
+                f"'{entity}' had a column '{name}' of the type {before}, whose values rows still hold; make it a "
+                f"{before} again, or take another name."
+            )
+
+
+def _forgetting(custom: Custom, entity: str, attributes: Mapping[str, Any]) -> Custom:
+    """Return the customization with the types of removed columns noted."""
+    types = {name: str(said["type"]) for name, said in attributes.items() if "type" in said}
+    return replace(custom, removed={**custom.removed, entity: {**custom.removed.get(entity, {}), **types}})
+
+
 def with_entity(custom: Custom, said: Said) -> Custom:
     """Add a table. Raises SchemaError when there is one, or its name may not be given."""
     name = checked_name(said["name"])
@@ -63,6 +82,7 @@ def with_entity(custom: Custom, said: Said) -> Custom:
         raise SchemaError(f"There is a table '{name}' already; change it with PUT, or take another name.")
     for attribute in said["attributes"]:
         checked_name(attribute)
+    _check_types(custom, name, said["attributes"])
     return replace(custom, entities={**custom.entities, name: {"custom": True, **said}})
 
 
@@ -73,7 +93,7 @@ def with_entity_changed(custom: Custom, name: str, changes: Said) -> Custom:
 
 def without_entity(custom: Custom, name: str) -> Custom:
     """Remove a table. Raises SchemaError when it is none of theirs."""
-    _own(custom, name)
+    custom = _forgetting(custom, name, _own(custom, name)["attributes"])
     return replace(custom, entities={each: said for each, said in custom.entities.items() if each != name})
 
 
@@ -82,6 +102,7 @@ def with_attribute(custom: Custom, entity: str, name: str, said: Said) -> Custom
     added = custom.added(entity)
     if checked_name(name) in added["attributes"]:
         raise SchemaError(f"'{entity}' has a column '{name}' already; change it with PUT, or take another name.")
+    _check_types(custom, entity, {name: said})
     return custom.saying(entity, {**added, "attributes": {**added["attributes"], name: {"custom": True, **said}}})
 
 
@@ -97,15 +118,14 @@ def with_attribute_changed(custom: Custom, entity: str, name: str, changes: Said
 def without_attribute(custom: Custom, entity: str, name: str) -> Custom:
     """Remove a column, which no key may have. Raises SchemaError."""
     added = custom.added(entity)
-    _added_attribute(added, entity, name)
+    said = _added_attribute(added, entity, name)
     if name == added.get("primaryname"):
         raise SchemaError(f"'{name}' names the rows of '{entity}' and cannot be removed.")
     for key, columns in added.get("keys", {}).items():
         if name in columns:
             raise SchemaError(f"'{name}' of '{entity}' is in the key '{key}'; remove that first.")
-    return custom.saying(
-        entity, {**added, "attributes": {each: said for each, said in added["attributes"].items() if each != name}}
-    )
+    rest = {each: about for each, about in added["attributes"].items() if each != name}
+    return _forgetting(custom, entity, {name: said}).saying(entity, {**added, "attributes": rest})
 
 
 def with_key(custom: Custom, entity: str, schema_name: str, columns: list[str]) -> Custom:

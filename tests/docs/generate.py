@@ -396,6 +396,7 @@ def _kept(column: Column, stored: set[str]) -> str:
 
 def _kind(annotation: Any) -> str:
     names = {"str": "text", "int": "whole number", "timedelta": "length of time", "UUID": "id", "bool": "true or false"}
+    names |= {"Path": "folder"}
     found = next((text for name, text in names.items() if name in str(annotation)), None)
     if found is None:
         raise ValueError(f"The documentation has no word for settings of {annotation}.")

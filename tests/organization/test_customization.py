@@ -132,6 +132,27 @@ async def test_what_makes_no_schema_is_refused_and_changes_nothing() -> None:
     assert "new_boat" not in await now_known(storage)
 
 
+async def test_values_of_a_removed_column_are_never_read_as_another_type() -> None:
+    storage = MemoryStorage()
+    mine = customizations(storage)
+    text = {"type": "String", "label": "Sail", "maxlength": 9}
+    number = {"type": "Integer", "label": "Sail"}
+    await mine.change(ADD_BOAT, now=NOON)
+    add = partial(customizing.with_attribute, entity="new_boat", name="new_sail")
+    await mine.change(partial(add, said=text), now=NOON)
+    await mine.change(partial(customizing.without_attribute, entity="new_boat", name="new_sail"), now=NOON)
+
+    with pytest.raises(SchemaError, match="of the type String"):
+        await customizations(storage).change(partial(add, said=number), now=NOON)
+    await customizations(storage).change(partial(add, said=text), now=NOON)
+    await mine.change(partial(customizing.without_entity, name="new_boat"), now=NOON)
+    with pytest.raises(SchemaError, match="of the type String"):
+        await mine.change(
+            partial(customizing.with_entity, said={**BOAT, "attributes": {**BOAT["attributes"], "new_sail": number}}),  # type: ignore[dict-item]
+            now=NOON,
+        )
+
+
 async def test_a_table_that_others_refer_to_is_not_removed() -> None:
     storage = MemoryStorage()
     mine = customizations(storage)
