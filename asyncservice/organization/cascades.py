@@ -6,7 +6,7 @@ whole records behind, and the record that was asked for goes last.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,9 +77,12 @@ class Cascades:
         gone = Reference(held.entity.name, held.id)
         doomed: list[Held] = []
         unlinked: list[tuple[Held, frozenset[str]]] = []
-        for name, links in self._links(held.entity.name).items():
-            entity = self._catalog.entity(name)
-            async for child in self._children(workspace, entity, links, gone):
+        referring = self._links(held.entity.name)
+        found = await together(
+            self._found(workspace, self._catalog.entity(name), links, gone) for name, links in referring.items()
+        )
+        for (name, links), kept in zip(referring.items(), found, strict=True):
+            for child in _children(workspace, name, links, gone, kept):
                 fits = [link for link in links if _leads_to(child, link.column, gone)]
                 behaviours = {link.on_delete for link in fits}
                 if CascadeType.RESTRICT in behaviours:
@@ -112,20 +115,6 @@ class Cascades:
         """Return the names by which lookups refer to records of an entity: activities go by a common one too."""
         return (entity, POINTER) if self._catalog.entity(entity).is_activity else (entity,)
 
-    async def _children(
-        self, workspace: Workspace, entity: Entity, links: Sequence[_Link], gone: Reference
-    ) -> AsyncIterator[Held]:
-        seen = set()
-        # What this transaction has made, or brought there, stands in no row yet.
-        for held in workspace:
-            if held.entity.name == entity.name and held.after is not None:
-                seen.add(held.id)
-                if any(_leads_to(held, link.column, gone) for link in links):
-                    yield held
-        for found in await self._found(workspace, entity, links, gone):
-            if found.id not in seen and any(_leads_to(found, link.column, gone) for link in links):
-                yield found
-
     async def _found(self, workspace: Workspace, entity: Entity, links: Sequence[_Link], gone: Reference) -> list[Held]:
         # Two lookups of an entity to one other are common, more than fit a test are not: then all rows are looked at.
         fits = len(links) < MAX_COMPARISONS
@@ -143,10 +132,25 @@ class Cascades:
                 for row in rows
             ]
 
-        return [held for found in await together(map(in_shard, SHARDS)) for held in found]
+        first, others = SHARDS[0], SHARDS[1:]
+        found = await in_shard(first)
+        if not table.is_there:
+            return []
+        return [*found, *(held for more in await together(map(in_shard, others)) for held in more)]
 
 
 _FOLLOWED: Final = frozenset({CascadeType.CASCADE, CascadeType.REMOVE_LINK, CascadeType.RESTRICT})
+
+
+def _children(
+    workspace: Workspace, entity: str, links: Sequence[_Link], gone: Reference, found: Sequence[Held]
+) -> Iterator[Held]:
+    """Yield the records of an entity that lead to the one that goes."""
+    # What this transaction has made, or brought there, stands in no row yet.
+    here = [held for held in workspace if held.entity.name == entity and held.after is not None]
+    for held in {held.id: held for held in (*here, *found)}.values():
+        if any(_leads_to(held, link.column, gone) for link in links):
+            yield held
 
 
 def _columns_of(pair: ManyToMany, entity: str) -> Iterator[str]:

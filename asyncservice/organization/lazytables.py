@@ -17,6 +17,8 @@ class LazyTable:
 
     def __init__(self, name: str, table: Table) -> None:
         self._name, self._table = name, table
+        #: Whether the last scan found the table.
+        self.is_there = False
 
     @property
     def name(self) -> str:
@@ -58,7 +60,9 @@ class LazyTable:
             async for row in rows:
                 yield row
         except TableMissing:
+            self.is_there = False
             return
+        self.is_there = True
 
 
 class LazyTables:
