@@ -42,6 +42,7 @@ from asyncservice.organization.schema.catalog import Catalog
 from asyncservice.organization.schema.entities import Entity, Kept
 from asyncservice.organization.schema.relationships import ManyToMany
 from asyncservice.organization.settling import Busy
+from asyncservice.organization.values import Reference
 from asyncservice.organization.workspace import Author, Workspace
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import RowConflict
@@ -239,7 +240,12 @@ class Transactions:
             return Outcome(entity=entity.name, id=pair_id, values=held.after)
         one.references.note(one.workspace, pair.entity1, request.entity1_id)
         one.references.note(one.workspace, pair.entity2, request.entity2_id)
-        values = {pair.entity1_attribute: request.entity1_id, pair.entity2_attribute: request.entity2_id}
+        ends = (
+            (pair.entity1_attribute, Reference(pair.entity1, request.entity1_id)),
+            (pair.entity2_attribute, Reference(pair.entity2, request.entity2_id)),
+        )
+        # An intersect entity that is described (listmember) may have lookups; others hold bare ids.
+        values = {name: end if entity.attribute(name).type.is_lookup else end.id for name, end in ends}
         return await self._create(one, entity, values, pair_id)
 
     def _pair(self, request: Associate | Disassociate) -> tuple[Entity, UUID, ManyToMany]:

@@ -105,11 +105,21 @@ async def _expand_one(
         if expand.is_reference:
             found |= {Reference(name, each): _reference_object(request, target, each) for each in there}
             continue
-        inner = Rows(entity=target, values=list(there.values()), asked=expand.options, depth=rows.depth + 1)
+        values = list(there.values())
+        if navigation.target != name:
+            # An owner is shown by what users and teams have in common.
+            values = [_as_owner(target, each) for each in values]
+            target = api.organization.catalog.entity(navigation.target)
+        inner = Rows(entity=target, values=values, asked=expand.options, depth=rows.depth + 1)
         objects_there = await written(api, request, inner)
         found |= {Reference(name, each): it for each, it in zip(there, objects_there, strict=True)}
     for it, reference in zip(objects, references, strict=True):
         it[navigation.name] = None if reference is None else found.get(reference)
+
+
+def _as_owner(entity: Entity, values: Values) -> Values:
+    name = values.get(entity.primary_name or "")
+    return {"ownerid": own_id(entity, values), **({} if name is None else {"name": name})}
 
 
 def _reference(value: object, target: str) -> Reference | None:

@@ -1,6 +1,7 @@
 """From an address to a row: by its id, by an alternate key, or by walking along navigation properties."""
 
 from http import HTTPStatus
+from typing import Final
 from uuid import UUID
 
 from asyncservice.organization.errors import RecordNotFound
@@ -15,6 +16,8 @@ from asyncservice.webapi.context import Api
 from asyncservice.webapi.faults import ApiError, Code
 from asyncservice.webapi.resources import Key, Resource, Step, wrong_key
 
+#: Of what entities the rows are that an owner's navigation property leads to.
+OWNERS: Final = ("systemuser", "team")
 #: The alias of the pairs that a relationship of many to many is joined by.
 PAIRS = "_pairs"
 

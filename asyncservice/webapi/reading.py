@@ -12,7 +12,7 @@ from asyncservice.webapi.contexts import column_context, reference_context, row_
 from asyncservice.webapi.exchange import JSON, Request, Response
 from asyncservice.webapi.expanding import Rows, written
 from asyncservice.webapi.faults import ApiError, Code, not_allowed
-from asyncservice.webapi.finding import found_row, own_id, row_of
+from asyncservice.webapi.finding import OWNERS, found_row, own_id, row_of
 from asyncservice.webapi.jsontext import dumps
 from asyncservice.webapi.prefer import applied
 from asyncservice.webapi.resources import Resource, Tail
@@ -83,8 +83,9 @@ def _entity_of(api: Api, resource: Resource, values: Values) -> Entity:
     """Return what a row is; a path along an owner's property leads to a user or a team."""
     if resource.entity.primary_id in values:
         return resource.entity
-    for entity in api.organization.catalog:
-        if entity.primary_id in values and entity.primary_id == f"{entity.name}id":
+    for name in OWNERS:
+        entity = api.organization.catalog.entity(name)
+        if entity.primary_id in values:
             return entity
     raise TypeError(f"A row that {resource.entity.set_name} leads to has no key that is known.")
 

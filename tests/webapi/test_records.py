@@ -393,3 +393,57 @@ async def test_what_is_a_bug_is_answered_500_and_logged_under_the_id_of_the_answ
     assert (answered.status, answered.code) == (500, "0x80040216")
     assert answered.headers["x-ms-service-request-id"] in caplog.text
     assert "ZeroDivisionError" not in answered.text
+
+
+async def test_rows_are_related_many_to_many_from_either_end(client: Client) -> None:
+    account = await client.make("accounts", name="A")
+    marketing = await client.make("lists", listname="L", createdfromcode=1)
+    to_lists = f"accounts({account})/listaccount_association"
+    to_accounts = f"lists({marketing})/listaccount_association"
+
+    for link, target in (
+        (f"{to_lists}/$ref", f"lists({marketing})"),
+        (f"{to_accounts}/$ref", f"{ROOT}accounts({account})"),
+    ):
+        assert (await client.post(link, {"@odata.id": target})).status == 204
+        assert [row["listname"] for row in (await client.get(to_lists)).rows] == ["L"]
+        assert (await client.get(f"{to_accounts}/$count")).text == "1"
+        assert (await client.get(f"{to_lists}({marketing})/listname")).json["value"] == "L"
+        expanded = await client.get("accounts?$select=name&$expand=listaccount_association($select=listname)")
+        assert [row["listname"] for row in expanded.rows[0]["listaccount_association"]] == ["L"]
+        assert (await client.delete(f"{to_lists}({marketing})/$ref")).status == 204
+        assert (await client.get(to_lists)).rows == []
+
+
+async def test_an_owner_is_expanded_by_what_users_and_teams_share(client: Client) -> None:
+    account = await client.make("accounts", name="A")
+
+    expanded = await client.get(f"accounts({account})?$select=name&$expand=ownerid($select=name)")
+    row = await client.get(f"accounts({account})/ownerid?$select=fullname")
+
+    assert expanded.json["ownerid"] == {"name": "Local Developer", "ownerid": str(LOCAL_USER)}
+    assert (row.json["fullname"], row.json["systemuserid"]) == ("Local Developer", str(LOCAL_USER))
+
+
+async def test_rows_within_an_update_are_changed_or_made_and_linked(client: Client) -> None:
+    account, contact = await client.make("accounts", name="A"), await client.make("contacts", lastname="L")
+    other = await client.make("contacts", lastname="O")
+
+    changed = await client.patch(
+        f"accounts({account})",
+        {
+            "primarycontactid": {"@odata.id": f"contacts({contact})", "firstname": "F"},
+            "contact_customer_accounts": [{"lastname": "New"}],
+            "contact_customer_accounts@odata.bind": [f"contacts({other})"],
+        },
+    )
+
+    assert changed.status == 204
+    row = (
+        await client.get(
+            f"accounts({account})?$select=name&$expand=primarycontactid($select=fullname),"
+            "contact_customer_accounts($select=lastname;$orderby=lastname)"
+        )
+    ).json
+    assert row["primarycontactid"]["fullname"] == "F L"
+    assert [each["lastname"] for each in row["contact_customer_accounts"]] == ["New", "O"]
