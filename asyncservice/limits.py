@@ -38,7 +38,7 @@ from asyncservice.operations import (
 from asyncservice.operations.columns import COLUMNS
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.retry import RetryPolicy
-from asyncservice.organization import bulk, cascades, customization, decisions, transactions
+from asyncservice.organization import bulk, cascades, customization, decisions, jobs, transactions
 from asyncservice.organization.importing import problems, sources, splitter
 from asyncservice.settings import Settings
 from asyncservice.storage import queues, tables
@@ -371,6 +371,8 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
         ),
         _fixed("transaction", tables.MAX_WRITES, "Rows of one transaction.", "rows"),
         _fixed("submissions", insertion.batch_size([]), "Most operations submitted in one transaction.", "operations"),
+        _fixed("submissions_usual", insertion.USUAL_BATCH, "Those with one index row, written together.", "operations"),
+        _fixed("unfinished_listed", jobs.MOST_UNFINISHED, "Unfinished jobs that a list finds by the agenda.", "jobs"),
         _fixed("children", children.MOST_AT_ONCE, "Most children started in one transaction.", "operations"),
         _fixed("tickets", hints.MAX_TICKETS, "Operations that one hint names.", "operations"),
         _fixed("ticket_copy", hints.MAX_COPY, "A record that is longer is not copied into its hint.", "bytes"),

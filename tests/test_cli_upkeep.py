@@ -76,7 +76,7 @@ def test_an_audit_of_all_says_what_it_looked_at(storage: MemoryStorage, command:
     in_world(storage, two_jobs)
     done = command("jobs", "audit")
     assert done.exit_code == 0, done.output
-    assert "2 operations (1 unfinished, 4 moves in their records), 1 other rows and 0 blobs" in done.output
+    assert "2 operations (1 unfinished, 4 moves in their records), 3 other rows and 0 blobs" in done.output
     assert "Nothing deviates." in done.output
 
 

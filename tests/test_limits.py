@@ -24,6 +24,7 @@ NO_LIMITS = {
     "asyncservice.operations.store.DEFAULT_SHARDS": "the default of the setting `shards`",
     "asyncservice.operations.autodelete.KEPT": "the default of the setting `autodelete_delay`",
     "asyncservice.operations.poison.MAX_LISTED": "listed",
+    "asyncservice.operations.indices.MOST": "counts the kinds of index rows",
     "asyncservice.operations.submission.NO_TYPE": "the number of an operation type",
     "asyncservice.storage.tables.MAX_COLUMNS": "no operation has a number of columns that a user chooses",
     "asyncservice.storage.tables.MAX_COMPARISONS": "what a query asks beyond it is compared by the service",

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from asyncservice.operations import codec, ids, indices, lifecycle, reservation, tokens
+from asyncservice.operations.hints import MAX_TICKETS
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.reservation import Reservation
 from asyncservice.operations.store import OperationStore
@@ -15,8 +16,8 @@ from asyncservice.operations.tokens import Line
 from asyncservice.storage.errors import RowConflict, StorageUnavailable
 from asyncservice.storage.tables import MAX_WRITES, Insert, Put, Replace, Row, Write
 
-#: How many operations fit one transaction that have one index row, as nearly all but system events.
-USUAL_BATCH: Final = MAX_WRITES // 3
+#: How many operations are written together that have one index row, as nearly all but system events: a full hint.
+USUAL_BATCH: Final = min(MAX_WRITES // 3, MAX_TICKETS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,6 +226,9 @@ class Year:
         self.counts["actions"] += 1
         if verb == "postpone":
             until = self.now + timedelta(hours=self._rng.randrange(1, 200))
+            # What waits already may be brought forward.
+            operation, earliest = self.asked[operation_id]
+            self.asked[operation_id] = operation, min(earliest, until)
             self._do(lambda host: host.control.postpone(operation_id, until))
         else:
             if verb == "resume":
