@@ -7,6 +7,7 @@ from typing import Any
 
 from asyncservice.operations.handling import Done
 from asyncservice.operations.operationtypes import OperationType
+from asyncservice.organization.customization import TABLE
 from asyncservice.organization.importing.running import SIZES, Sizes, run_step
 from asyncservice.organization.importing.service import NewImport, create_import
 from asyncservice.organization.importing.steps import IMPORT, PARSE, TRANSFORM
@@ -87,6 +88,7 @@ async def a_story(
     organization = Organization(storage)
     await organization.create()
     # Tables come with their first record; here they are made at once, so that every story makes the same calls.
+    await storage.table(TABLE).create()
     for described in organization.catalog:
         await storage.table(described.table_name).create()
     made = await create_import(

@@ -20,7 +20,7 @@ from asyncservice.organization.importing.maps import LookupKey
 from asyncservice.organization.importing.running import SIZES
 from asyncservice.organization.importing.service import ColumnTarget, create_import
 from asyncservice.organization.organization import Organization
-from asyncservice.organization.schema.catalog import Catalog, standard_definitions
+from asyncservice.organization.schema.catalog import standard_definitions
 from asyncservice.organization.values import Reference
 from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
@@ -472,8 +472,8 @@ async def test_rows_whose_alternate_key_is_taken_are_reported_and_the_others_imp
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     keyed = {"extends": "account", "keys": {"new_Number": ["accountnumber"]}}
-    catalog = Catalog.from_definitions(standard_definitions().with_all([(keyed, "keys")]))
-    monkeypatch.setattr(organization, "standard_catalog", lambda: catalog)
+    definitions = standard_definitions().with_all([(keyed, "keys")])
+    monkeypatch.setattr(organization, "standard_definitions", lambda: definitions)
     story = await a_story(MemoryStorage(), "name,accountnumber\nA,1\nB,2\nC,1\nD,\n")
 
     await story.do_all()
