@@ -38,8 +38,9 @@ from asyncservice.operations import (
 from asyncservice.operations.columns import COLUMNS
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.retry import RetryPolicy
-from asyncservice.organization import bulk, cascades, customization, decisions, jobs, transactions
+from asyncservice.organization import bulk, cascades, customization, decisions, filecolumns, jobs, transactions
 from asyncservice.organization.importing import problems, sources, splitter
+from asyncservice.organization.query import checks, evaluation, fetchxmltext, model, odatamask
 from asyncservice.settings import Settings
 from asyncservice.storage import queues, tables
 
@@ -257,6 +258,47 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
         _fixed(
             "schema_fresh", customization.FRESH, "How late a process may notice that tables were changed.", "seconds"
         ),
+    ),
+    "queries": (
+        _fixed(
+            "page", model.MAX_PAGE, "Rows of a page, and how many it holds when nobody says.", "rows", dataverse="5000"
+        ),
+        _fixed(
+            "count", model.MAX_COUNT, "Rows that are counted; more are only known to be more.", "rows", dataverse="5000"
+        ),
+        _fixed(
+            "aggregated", model.MAX_AGGREGATED, "Rows that an aggregate may be made of.", "rows", dataverse="50,000"
+        ),
+        _fixed(
+            "simple_paging",
+            evaluation.MAX_SIMPLE_PAGING,
+            "Rows that can be reached by the number of a page alone, without a cookie.",
+            "rows",
+            dataverse="50,000",
+        ),
+        _fixed(
+            "query_conditions",
+            checks.MAX_CONDITIONS,
+            "Conditions and links of a query together.",
+            "conditions",
+            dataverse="500",
+        ),
+        _fixed(
+            "query_links", checks.MAX_LINKS, "Links of a query, those in filters included.", "links", dataverse="15"
+        ),
+        _fixed("query_depth", checks.MAX_DEPTH, "Filters, links and expansions inside each other.", "levels"),
+        _fixed("fetchxml", fetchxmltext.MAX_LENGTH, "A query in FetchXML.", "characters"),
+        _fixed("query_option", odatamask.MAX_LENGTH, "An option of a URL, such as $filter.", "characters"),
+    ),
+    "files": (
+        _fixed(
+            "file",
+            filecolumns.MAX_KILOBYTES,
+            "The content of a file column that names no size of its own.",
+            "kilobytes",
+            dataverse="32,768",
+        ),
+        _fixed("file_part", filecolumns.PART, "A part of a file that is sent in parts.", "bytes", dataverse="4 MiB"),
     ),
     "retries": (
         _fixed(

@@ -32,6 +32,8 @@ NO_LIMITS = {
     "asyncservice.storage.queues.MAX_RECEIVE": "of the storage; listed as poison_listed",
     "asyncservice.storage.company.LINGER": "a pause of milliseconds between requests that share one",
     "asyncservice.organization.importing.maps.SYSTEM": "a code of Dataverse",
+    "asyncservice.organization.query.calendar.LAST_YEAR": "where Python's dates end",
+    "asyncservice.organization.query.pipeline.MOST_SEEDS": "decides between two plans of the same answer",
     "asyncservice.organization.schema.reader.FIRST_CUSTOM_TYPE_CODE": "where Dataverse's own numbers end",
 }
 HOST_JSON = Path(__file__).parent.parent / "host.json"
