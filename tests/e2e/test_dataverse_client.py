@@ -12,6 +12,7 @@ from PowerPlatform.Dataverse.client import DataverseClient
 from PowerPlatform.Dataverse.core.errors import HttpError
 from PowerPlatform.Dataverse.models.filters import col
 from PowerPlatform.Dataverse.models.record import QueryResult
+from PowerPlatform.Dataverse.models.upsert import UpsertItem
 
 from asyncservice.client import SyncServiceClient
 from tests.e2e.webapihost import Served, served
@@ -170,6 +171,28 @@ def test_metadata_is_read(client: DataverseClient) -> None:
     assert "contact" in {each["LogicalName"] for each in client.tables.list(select=["LogicalName"])}
     names = {each["SchemaName"] for each in client.tables.list_table_relationships("account")}
     assert {"account_primary_contact", "contact_customer_accounts"} <= names
+
+
+def test_a_table_is_made_used_and_removed(client: DataverseClient) -> None:
+    made = client.tables.create("new_Visit", {"new_Place": "string", "new_Guests": "int", "new_Paid": "bool"})
+    assert made.entity_set_name
+    client.tables.create_alternate_key("new_Visit", "new_VisitPlace", ["new_place"])
+    keys = client.tables.get_alternate_keys("new_Visit")
+    assert [key.key_attributes for key in keys] == [["new_place"]]
+    client.records.upsert(
+        "new_visit",
+        [UpsertItem(alternate_key={"new_place": place}, record={"new_guests": 2}) for place in ("Lund", "Ystad")],
+    )
+    client.records.upsert(
+        "new_visit", [UpsertItem(alternate_key={"new_place": "Lund"}, record={"new_guests": 3, "new_paid": True})]
+    )
+    rows = client.records.list("new_visit", select=["new_place", "new_guests", "new_paid"], orderby=["new_place"])
+    assert [(row["new_place"], row["new_guests"], row["new_paid"]) for row in rows] == [
+        ("Lund", 3, True),
+        ("Ystad", 2, False),
+    ]
+    client.tables.delete("new_Visit")
+    assert client.tables.get("new_Visit") is None
 
 
 def test_jobs_are_followed_listed_and_cancelled(host: Served, client: DataverseClient) -> None:
