@@ -1,8 +1,12 @@
 """Batches: in order, each change set all or nothing."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from asyncservice.operations.record import SYSTEM_USER
+from asyncservice.storage.memory import MemoryTable
+from asyncservice.storage.tables import Write
 from asyncservice.webapi.exchange import Caller, Headers, Request
 from asyncservice.webapi.permissions import Role
 from tests.webapi.asking import Asked, Client, written
@@ -182,3 +186,24 @@ async def test_a_caller_may_do_no_more_in_a_batch_than_outside_it(client: Client
         asked = request.asked_by(Caller(user_id=SYSTEM_USER, roles=role.including))
         response = await client.api.carry_out(asked)
         assert f"HTTP/1.1 {status} " in response.body.decode()
+
+
+@pytest.mark.parametrize("in_change_set", [True, False])
+async def test_a_hundred_rows_take_one_request_to_the_storage_in_a_change_set(
+    client: Client, monkeypatch: pytest.MonkeyPatch, *, in_change_set: bool
+) -> None:
+    await client.post("accounts", {"name": "makes the table"})
+    commits: list[str] = []
+    commit = MemoryTable.commit
+
+    async def counted(table: MemoryTable, partition: str, writes: Sequence[Write]) -> Sequence[str]:
+        commits.append(partition)
+        return await commit(table, partition, writes)
+
+    monkeypatch.setattr(MemoryTable, "commit", counted)
+    rows = [written("POST", "accounts", {"name": f"A{number}"}) for number in range(100)]
+    outer, _ = await client.batch(rows) if in_change_set else await client.batch(*rows)
+    assert outer.status == 200
+    assert len(commits) == (1 if in_change_set else 100)
+    monkeypatch.undo()
+    assert len(await client.names("accounts")) == 101
