@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import quote
 from uuid import UUID
 
 from asyncservice.organization.query.evaluation import run
@@ -31,6 +32,8 @@ from asyncservice.webapi.writing import Writer, names_of, readable
 MAX_DEPTH: Final = 8
 #: Most rows that all collections of one page hold together; more are for queries of their own.
 MAX_ROWS: Final = 50_000
+#: What a query may hold as it is, beside letters and digits.
+_PLAIN: Final = "$,()';:/@="
 #: What the id of the parent is called in rows found by pairs.
 _PARENT: Final = "_parent"
 
@@ -151,7 +154,7 @@ async def _expand_many(
     for it, parent in zip(objects, ids, strict=True):
         it[navigation.name] = by_parent.get(parent, [])
         path = f"{rows.entity.set_name}({parent})/{navigation.name}"
-        it[f"{navigation.name}@odata.nextLink"] = request.address.of(path + _query_of(expand))
+        it[f"{navigation.name}@odata.nextLink"] = request.address.of(path + _query_of(expand, request))
 
 
 async def _members(
@@ -204,5 +207,9 @@ def _reference_object(request: Request, target: Entity, record_id: UUID) -> dict
     return {"@odata.id": request.address.of(f"{target.set_name}({record_id})")}
 
 
-def _query_of(expand: Expand) -> str:
-    return f"?$select={','.join(expand.options.select)}" if expand.options.select else ""
+def _query_of(expand: Expand, request: Request) -> str:
+    """Return the query of a link to the same rows: what was asked of them, and the aliases it may name."""
+    parts = [f"{name}={quote(text, safe=_PLAIN)}" for name, text in expand.written.items()]
+    if any("@" in text for text in expand.written.values()):
+        parts += [f"{name}={quote(text, safe=_PLAIN)}" for name, text in request.options.aliases.items()]
+    return f"?{'&'.join(parts)}" if parts else ""

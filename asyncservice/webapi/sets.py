@@ -152,8 +152,8 @@ def _annotations(api: Api, request: Request, result: Result) -> Mapping[str, obj
     if preferences.wants(_TOTAL_IS_MORE):
         found[f"@{_TOTAL_IS_MORE}"] = result.count_is_more
     if preferences.wants(_VERSION):
-        # Changes with the schema: what a client keeps of it is good as long as this stays.
-        found[f"@{_VERSION}"] = str(len(api.organization.catalog))
+        # What a client keeps of the schema is good as long as this stays.
+        found[f"@{_VERSION}"] = api.organization.catalog.stamp
     return found
 
 

@@ -7,7 +7,7 @@ Expansions are queries of their own, since whoever answers asks for the rows of 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from asyncservice.organization.query.checks import MAX_DEPTH, checked, too_deep
@@ -54,6 +54,8 @@ class Expand:
     navigation: Navigation
     options: ODataQuery
     is_reference: bool = False
+    #: The options as they were written, by name: what a link to the same rows repeats.
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_options(
@@ -100,6 +102,7 @@ def _expand(text: str, entity: Entity, catalog: Catalog, aliases: Mapping[str, s
         navigation=navigation,
         options=_read(options, target, catalog, aliases, allowed=EXPAND_OPTIONS, depth=depth + 1),
         is_reference=is_reference,
+        written=options,
     )
 
 

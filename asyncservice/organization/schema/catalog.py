@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
+from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -95,6 +96,17 @@ class Catalog:
                 raise SchemaError(f"two relationships are called {relationship.schema_name}.")
             found[relationship.schema_name] = relationship
         return MappingProxyType(found)
+
+    @cached_property
+    def stamp(self) -> str:
+        """A text that is another one whenever a table, a column, a choice or a relationship is; the same everywhere."""
+        described = (
+            *(repr(attribute) for entity in self for attribute in entity.attributes.values()),
+            *(repr((entity.name, entity.label, entity.set_name, entity.keys)) for entity in self),
+            *(repr(relationship) for relationship in self.relationships.values()),
+            *(repr(choices) for choices in self.option_sets.values()),
+        )
+        return sha256("\n".join(described).encode()).hexdigest()[:32]
 
     def lookups(self, entity: str, attribute: str) -> tuple[OneToMany, ...]:
         """Return the relationships of a lookup, one a target. Raises NoSuchEntity, NoSuchAttribute.

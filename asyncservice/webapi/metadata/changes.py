@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from asyncservice.organization.schema.catalog import Catalog
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import JSON, Request, Response
 from asyncservice.webapi.faults import ApiError, not_allowed
 from asyncservice.webapi.jsontext import dumps
 from asyncservice.webapi.messages.literals import read_literal
 from asyncservice.webapi.metadata.describing import entities
-from asyncservice.webapi.metadata.items import Item, metadata_id
+from asyncservice.webapi.metadata.items import Item
 
 #: How deep filters may lie in each other.
 _MAX_DEPTH: Final = 8
@@ -41,7 +40,7 @@ async def answer(api: Api, request: Request) -> Response:
     body = dumps(
         {
             "@odata.context": request.address.of("$metadata#Microsoft.Dynamics.CRM.RetrieveMetadataChangesResponse"),
-            "ServerVersionStamp": _stamp(catalog),
+            "ServerVersionStamp": catalog.stamp,
             "DeletedMetadata": None,
             "EntityMetadata": [_entity(item, query) for item in found],
         }
@@ -55,12 +54,6 @@ def _argument(request: Request, name: str) -> object:
     if text is not None and text.startswith("@"):
         text = request.options.aliases.get(text)
     return None if text is None else read_literal(text)
-
-
-def _stamp(catalog: Catalog) -> str:
-    """Return a text that is another one whenever tables, columns or relationships are."""
-    parts = (f"{entity.name}:{','.join(entity.attributes)}" for entity in catalog)
-    return str(metadata_id("stamp", *parts))
 
 
 def _entity(item: Item, query: Mapping[str, Any]) -> dict[str, Any]:
