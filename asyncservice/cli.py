@@ -24,7 +24,6 @@ from asyncservice.operations.states import StateCode, StatusCode
 from asyncservice.operations.switch import Stopped
 from asyncservice.operations.waitreasons import Wait
 from asyncservice.organization.importing.service import IMPORT_OPERATIONS, create_import
-from asyncservice.organization.organization import Organization
 from asyncservice.storage.tables import Comparison
 
 console = Console()
@@ -334,7 +333,7 @@ async def run_import(
 ) -> list[AsyncOperation]:
     """Make an import of a file's *content* and run its three operations, one after the other, with progress."""
     made = await create_import(
-        Organization(client.storage),
+        await client.organization(),
         name=name,
         entity=entity,
         content=content,

@@ -30,6 +30,7 @@ from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.submission import Submission
 from asyncservice.operations.switch import Stopped
 from asyncservice.operations.waitreasons import Wait, wait_of
+from asyncservice.organization.organization import Organization
 from asyncservice.service import Service
 from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
@@ -73,6 +74,12 @@ class AsyncServiceClient:
     ) -> None:
         """Close the connections."""
         await self._service.__aexit__(kind, error, trace)
+
+    async def organization(self) -> Organization:
+        """Return the records of the account: the tables of the service, of ASYNCSERVICE_SCHEMA_FOLDER, and of users."""
+        organization = self._service.organization
+        await organization.refresh(now=self._engine.clock.now())
+        return organization
 
     @property
     def storage(self) -> Storage:

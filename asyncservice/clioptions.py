@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from asyncservice import storagechoice
 from asyncservice.client import AsyncServiceClient
 from asyncservice.operations.errors import AsyncServiceError
+from asyncservice.organization.errors import OrganizationError
 from asyncservice.storage.azure import StorageSettingsError
 from asyncservice.storage.errors import StorageError
 
@@ -38,7 +39,7 @@ def run[T](work: Coroutine[Any, Any, T]) -> T:
     """Run *work*; tell what went wrong in one sentence and leave with 1."""
     try:
         return asyncio.run(work)
-    except (AsyncServiceError, StorageSettingsError) as error:
+    except (AsyncServiceError, OrganizationError, StorageSettingsError) as error:
         raise click.ClickException(str(error)) from error
     except ValidationError as error:  # Of settings; what else is wrong has been told as one of ours.
         wrong = (f"{each['loc'][0]}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors())

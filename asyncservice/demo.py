@@ -31,7 +31,6 @@ from asyncservice.operations.hints import INBOX
 from asyncservice.operations.operationtypes import OperationType
 from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import StatusCode
-from asyncservice.organization.organization import Organization
 from asyncservice.settings import STORAGE_SETTING
 
 #: Where the columns of the file go.
@@ -166,7 +165,7 @@ def _compare(done: list[AsyncOperation]) -> list[str]:
 
 async def _count(client: AsyncServiceClient) -> list[str]:
     """Count the accounts in the table itself: each row that succeeded is there once."""
-    accounts = Organization(client.storage).records("account")
+    accounts = (await client.organization()).records("account")
     names = [record async for record in accounts.query(columns=("name",))]
     expected = EXPECTED[OperationType.IMPORT][0]
     console.print(f"  The account table holds {len(names):,} rows.")
@@ -207,7 +206,7 @@ async def _show_log(client: AsyncServiceClient) -> None:
     table = Table(title="Some rows of the import log", title_justify="left")
     for heading in ("line", "column", "value", "reason"):
         table.add_column(heading, overflow="fold")
-    logs = [record async for record in Organization(client.storage).records("importlog").query()]
+    logs = [record async for record in (await client.organization()).records("importlog").query()]
     logs.sort(key=lambda record: -int(str(record["linenumber"])))
     for record in logs[:9]:
         value = str(record.get("columnvalue") or "")

@@ -14,9 +14,7 @@ from asyncservice.operations.clock import Clock, SystemClock
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.handling import Registry, registry
 from asyncservice.organization.jobs import JobSource
-from asyncservice.organization.messages import message_sources
-from asyncservice.organization.organization import Organization
-from asyncservice.organization.schema.catalog import definitions_in
+from asyncservice.organizations import organization_of
 from asyncservice.settings import Settings, storage_from_environment
 from asyncservice.storage.account import Storage
 
@@ -44,10 +42,8 @@ class Service:
             storage, handlers, clock=clock or SystemClock(), host=host_name(), options=settings.engine_options()
         )
         self.control = self.engine.control
-        self.organization = Organization(storage, definitions=definitions_in(settings.schema_folder))
-        jobs = self.organization.catalog.entity("asyncoperation")
-        for source in (JobSource(self.engine.store, jobs), *message_sources(lambda: self.organization.catalog)):
-            self.organization.register(source)
+        self.organization = organization_of(storage, settings)
+        self.organization.register(JobSource(self.engine.store, lambda: self.organization.catalog))
 
     async def __aenter__(self) -> Self:
         """Open the storage and, at the very first start, make what is missing in it."""

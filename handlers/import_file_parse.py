@@ -22,6 +22,7 @@ from asyncservice.organization.importing.splitter import SplitRow
 from asyncservice.organization.importing.steps import PARSE
 from asyncservice.organization.importing.textcodecs import TextCodec, detect
 from asyncservice.organization.records import Record
+from asyncservice.organizations import organization_in
 
 #: importfile.filetypecode and import.modecode that can be worked with.
 _CSV: Final = 0
@@ -40,7 +41,8 @@ _REASONS: Final = {
 @registry.handles(OperationType.IMPORT_FILE_PARSE)
 async def parse_import(context: OperationContext) -> Outcome:
     """Parse every file of the import."""
-    return await run_step(context, PARSE, parse_file)
+    organization = await organization_in(context.storage, now=context.now())
+    return await run_step(context, organization, PARSE, parse_file)
 
 
 @dataclass(slots=True, kw_only=True)

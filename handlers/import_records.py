@@ -14,6 +14,7 @@ from asyncservice.organization.importing.running import StepRun, run_step
 from asyncservice.organization.importing.steps import IMPORT
 from asyncservice.organization.records import Draft, Record, Records
 from asyncservice.organization.values import Reference
+from asyncservice.organizations import organization_in
 
 type Refusals = Mapping[int, ValueRefused]
 """Why rows did not become records, by their number."""
@@ -22,7 +23,8 @@ type Refusals = Mapping[int, ValueRefused]
 @registry.handles(OperationType.IMPORT)
 async def import_records(context: OperationContext) -> Outcome:
     """Import every file of the import."""
-    return await run_step(context, IMPORT, import_file)
+    organization = await organization_in(context.storage, now=context.now())
+    return await run_step(context, organization, IMPORT, import_file)
 
 
 async def import_file(run: StepRun, file: Record) -> Manifest | None:

@@ -11,12 +11,14 @@ from asyncservice.organization.importing.running import StepRun, run_step
 from asyncservice.organization.importing.steps import TRANSFORM
 from asyncservice.organization.importing.transformation import Transformed, texts_to_look_up, transform
 from asyncservice.organization.records import Record
+from asyncservice.organizations import organization_in
 
 
 @registry.handles(OperationType.TRANSFORM_PARSE_DATA)
 async def transform_import(context: OperationContext) -> Outcome:
     """Transform every file of the import."""
-    return await run_step(context, TRANSFORM, transform_file)
+    organization = await organization_in(context.storage, now=context.now())
+    return await run_step(context, organization, TRANSFORM, transform_file)
 
 
 async def transform_file(run: StepRun, file: Record) -> Manifest | None:

@@ -15,7 +15,18 @@ from packaging.utils import NormalizedName, canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 #: Rooms from the lowest to the highest: a module imports from its own room and those before it.
-ROOMS = ["storage", "operations", "organization", "workflows", "settings", "limits", "service", "upkeep", "client"]
+ROOMS = [
+    "storage",
+    "operations",
+    "organization",
+    "workflows",
+    "settings",
+    "organizations",
+    "limits",
+    "service",
+    "upkeep",
+    "client",
+]
 #: Edges: they may import anything, and only what is named here imports them.
 EDGES = {
     "devhost": {"cliup", "demo"},

@@ -12,12 +12,14 @@ from asyncservice.organization.sources import Scan, Values
 class ComputedSource:
     """A source of rows that *compute* makes; it is asked again only when *version* has become another object.
 
+    *entity* returns what they are at the moment: users may add columns to any table.
+
     They are few: all of them are held in memory, ordered by id, which is the order they are told in.
     """
 
     def __init__(
         self,
-        entity: Entity,
+        entity: Callable[[], Entity],
         compute: Callable[[], Iterable[Values]],
         *,
         version: Callable[[], object],
@@ -29,7 +31,7 @@ class ComputedSource:
     @property
     def entity(self) -> Entity:
         """What the rows are."""
-        return self._entity
+        return self._entity()
 
     async def find(self, record_id: UUID) -> Values | None:
         """Return the row of that id, or None."""
@@ -54,7 +56,7 @@ class ComputedSource:
         rows, ids = self._rows()
         start = 0
         if behind is not None and not orders:
-            key = behind[self._entity.primary_id]
+            key = behind[self.entity.primary_id]
             start = bisect_right(ids, key) if isinstance(key, UUID) else 0
 
         async def told() -> AsyncIterator[Values]:
@@ -67,10 +69,11 @@ class ComputedSource:
         version = self._version()
         if self._computed is None or self._computed[0] is not version:
             rows: dict[UUID, Values] = {}
+            primary_id = self.entity.primary_id
             for row in self._compute():
-                record_id = row[self._entity.primary_id]
+                record_id = row[primary_id]
                 if not isinstance(record_id, UUID):
-                    raise TypeError(f"The key of a row of {self._entity.name} is {record_id!r}.")
+                    raise TypeError(f"The key of a row of {self.entity.name} is {record_id!r}.")
                 rows[record_id] = row
             self._computed = (version, rows, sorted(rows))
         return self._computed[1], self._computed[2]

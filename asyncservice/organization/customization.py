@@ -20,7 +20,7 @@ from typing import Final
 
 from asyncservice.organization.customizing import Custom
 from asyncservice.organization.errors import SchemaChanged
-from asyncservice.organization.schema.catalog import Catalog, standard_catalog, standard_definitions
+from asyncservice.organization.schema.catalog import Catalog, catalog_of
 from asyncservice.organization.schema.definition import Definitions, Said
 from asyncservice.storage.errors import RowConflict
 from asyncservice.storage.tables import MAX_TEXT, Delete, Insert, Put, Replace, Row, Table, Value, Write
@@ -42,7 +42,7 @@ class Customizations:
     def __init__(self, table: Table, base: Definitions) -> None:
         self._table, self._base = table, base
         #: What is in force while nobody has added anything.
-        self._catalog = standard_catalog() if base is standard_definitions() else Catalog.from_definitions(base)
+        self._catalog = catalog_of(base)
         self._version = 0
         self._looked: datetime | None = None
         self._looking = asyncio.Lock()

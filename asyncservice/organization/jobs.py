@@ -16,8 +16,9 @@ from asyncservice.operations.listing import created_tail
 from asyncservice.operations.record import AsyncOperation, Stored
 from asyncservice.operations.store import OperationStore
 from asyncservice.organization.jobplans import Plan, is_newest_first, plan
-from asyncservice.organization.jobrows import PRIMARY_ID, row_of
+from asyncservice.organization.jobrows import ENTITY, PRIMARY_ID, row_of
 from asyncservice.organization.query.model import Condition, Order
+from asyncservice.organization.schema.catalog import Catalog
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.sources import Scan, Values
 
@@ -29,15 +30,18 @@ _AT_ONCE: Final = 32
 
 
 class JobSource:
-    """The rows of the asyncoperation table (the port of organization/sources)."""
+    """The rows of the asyncoperation table (the port of organization/sources).
 
-    def __init__(self, store: OperationStore, entity: Entity) -> None:
-        self._store, self._entity = store, entity
+    *catalog* returns the one in force, which may become another: a job may be about rows of tables that come later.
+    """
+
+    def __init__(self, store: OperationStore, catalog: Callable[[], Catalog]) -> None:
+        self._store, self._catalog = store, catalog
 
     @property
     def entity(self) -> Entity:
         """What the rows are."""
-        return self._entity
+        return self._catalog().entity(ENTITY)
 
     async def find(self, record_id: UUID) -> Values | None:
         """Return the job of that id, long texts included, or None. One request; two for an id that carries no time."""

@@ -60,10 +60,9 @@ def message_sources(catalog: Callable[[], Catalog]) -> tuple[ComputedSource, Com
 
     Raises NoSuchEntity when it describes neither of them.
     """
-    described = catalog()
     return (
-        ComputedSource(described.entity(MESSAGE), lambda: _messages(catalog()), version=catalog),
-        ComputedSource(described.entity(FILTER), lambda: _filters(catalog()), version=catalog),
+        ComputedSource(lambda: catalog().entity(MESSAGE), lambda: _messages(catalog()), version=catalog),
+        ComputedSource(lambda: catalog().entity(FILTER), lambda: _filters(catalog()), version=catalog),
     )
 
 

@@ -17,7 +17,6 @@ from uuid import UUID, uuid4
 from asyncservice.operations.clock import Clock
 from asyncservice.operations.engine import Engine
 from asyncservice.operations.record import SYSTEM_USER
-from asyncservice.organization.jobrows import ENTITY
 from asyncservice.organization.jobs import JobSource
 from asyncservice.organization.organization import Organization
 from asyncservice.storage.errors import StorageUnavailable
@@ -70,7 +69,7 @@ class WebApi:
         self._door: Door = door or OpenDoor()
         self._parts, self._records = parts, records or Records(jobs=jobs.write)
         if engine is not None:
-            organization.register(JobSource(engine.store, organization.catalog.entity(ENTITY)))
+            organization.register(JobSource(engine.store, lambda: organization.catalog))
 
     async def answer(self, request: Request) -> Response:
         """Let a request in and answer it. Never raises: what goes wrong becomes the error object."""

@@ -13,6 +13,7 @@ from asyncservice.organization.importing.service import NewImport, create_import
 from asyncservice.organization.importing.steps import IMPORT, PARSE, TRANSFORM
 from asyncservice.organization.organization import Organization
 from asyncservice.organization.records import Record
+from asyncservice.organizations import organization_in
 from asyncservice.service import load_handlers
 from asyncservice.storage.account import Storage
 from handlers.import_file_parse import parse_file
@@ -51,7 +52,8 @@ class Story:
             return registration.handler
 
         async def handle(context: Any) -> Any:
-            return await run_step(context, step, work, self.sizes)
+            organization = await organization_in(context.storage, now=context.now())
+            return await run_step(context, organization, step, work, self.sizes)
 
         return handle
 

@@ -1,6 +1,7 @@
 """What becomes of a file: records, logs and counters, on memory and on Azurite."""
 
 import codecs
+import json
 from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +13,6 @@ import pytest
 
 from asyncservice.operations.handling import OperationFailed
 from asyncservice.operations.record import SYSTEM_USER
-from asyncservice.organization import organization
 from asyncservice.organization.errorcodes import OrganizationErrorCode as Code
 from asyncservice.organization.errors import NoSuchAttribute, NoSuchEntity, ValueRefused
 from asyncservice.organization.importing.dialects import DataDelimiter, FieldDelimiter
@@ -20,8 +20,8 @@ from asyncservice.organization.importing.maps import LookupKey
 from asyncservice.organization.importing.running import SIZES
 from asyncservice.organization.importing.service import ColumnTarget, create_import
 from asyncservice.organization.organization import Organization
-from asyncservice.organization.schema.catalog import standard_definitions
 from asyncservice.organization.values import Reference
+from asyncservice.organizations import organization_in
 from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
 from tests.handlers.contexts import Job, run
@@ -469,11 +469,11 @@ async def test_the_universities_are_imported_but_for_ten_long_names() -> None:
 
 
 async def test_rows_whose_alternate_key_is_taken_are_reported_and_the_others_imported(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keyed = {"extends": "account", "keys": {"new_Number": ["accountnumber"]}}
-    definitions = standard_definitions().with_all([(keyed, "keys")])
-    monkeypatch.setattr(organization, "standard_definitions", lambda: definitions)
+    (tmp_path / "keys.json").write_text(json.dumps(keyed), "utf-8")
+    monkeypatch.setenv("ASYNCSERVICE_SCHEMA_FOLDER", str(tmp_path))
     story = await a_story(MemoryStorage(), "name,accountnumber\nA,1\nB,2\nC,1\nD,\n")
 
     await story.do_all()
@@ -483,6 +483,7 @@ async def test_rows_whose_alternate_key_is_taken_are_reported_and_the_others_imp
     assert {"B", "D"} <= set(names)
     [log] = await story.logs()
     assert (log["errornumber"], log["linenumber"]) in {(Code.DUPLICATE_RECORD_ENTITY_KEY, line) for line in (2, 4)}
-    found = await story.organization.find_by_key("account", {"accountnumber": "1"})
+    organization = await organization_in(story.storage, now=NOON)
+    found = await organization.find_by_key("account", {"accountnumber": "1"})
     assert found is not None
     assert found["name"] in {"A", "C"}

@@ -18,7 +18,7 @@ from asyncservice.operations.record import AsyncOperation
 from asyncservice.operations.states import COMPLETED, StatusCode
 from asyncservice.operations.store import OperationStore
 from asyncservice.organization import jobs
-from asyncservice.organization.jobrows import ENTITY, row_of
+from asyncservice.organization.jobrows import row_of
 from asyncservice.organization.jobs import JobSource
 from asyncservice.organization.query.model import Condition, Order
 from asyncservice.organization.query.operators import Operator
@@ -43,7 +43,7 @@ def equal(attribute: str, *values: Any) -> Condition:
 async def a_source(storage: Storage) -> JobSource:
     store = OperationStore(storage)
     await store.open(shards=4)
-    return JobSource(store, standard_catalog().entity(ENTITY))
+    return JobSource(store, standard_catalog)
 
 
 async def put(source: JobSource, operations: Sequence[AsyncOperation]) -> None:

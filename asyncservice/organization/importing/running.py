@@ -89,11 +89,10 @@ type Work = Callable[[StepRun, Record], Awaitable[Manifest | None]]
 """Does one file from its last checkpoint; None when the slice ended first."""
 
 
-async def run_step(context: OperationContext, step: Step, work: Work, sizes: Sizes = SIZES) -> Outcome:
+async def run_step(
+    context: OperationContext, organization: Organization, step: Step, work: Work, sizes: Sizes = SIZES
+) -> Outcome:
     """Do a step for every file of the import that the operation names, and return how the slice ended."""
-    organization = Organization(context.storage)
-    # What users have added counts from the next step on at the latest.
-    await organization.refresh(now=context.now())
     import_id = _import_id(context)
     try:
         record = await begin(organization, import_id, step, context.operation.asyncoperationid, now=context.now())

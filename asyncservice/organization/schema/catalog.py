@@ -1,7 +1,7 @@
 """All entities there are, and how they hang together: those that come with the service and those that a user adds."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
@@ -217,7 +217,12 @@ def definitions_in(folder: Path | None) -> Definitions:
     )
 
 
-@cache
+@lru_cache(maxsize=8)
+def catalog_of(definitions: Definitions) -> Catalog:
+    """Return the entities that definitions describe, made once, since that takes long. Raises SchemaError."""
+    return Catalog.from_definitions(definitions)
+
+
 def standard_catalog() -> Catalog:
     """Return the entities that come with the service."""
-    return Catalog.from_definitions(standard_definitions())
+    return catalog_of(standard_definitions())

@@ -17,9 +17,12 @@ from asyncservice.organization.schema.reader import described, entity_of, is_opt
 type Said = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Definitions:
-    """What is said about each entity and each global choice, with where it was said."""
+    """What is said about each entity and each global choice, with where it was said.
+
+    Equal to itself only, so that what follows from it can be kept beside it.
+    """
 
     said: Mapping[str, Said] = field(default_factory=dict)
     choices: Mapping[str, Said] = field(default_factory=dict)
