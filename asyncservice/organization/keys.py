@@ -46,9 +46,29 @@ def key_of(entity: Entity, columns: Mapping[str, object]) -> AlternateKey:
 
 
 def coerced(entity: Entity, values: Mapping[str, object]) -> dict[str, RecordValue]:
-    """Return the values as records keep them. Raises ValueRefused, NoSuchAttribute."""
-    found = {name: coerce(entity.attribute(name), value) for name, value in values.items()}
+    """Return the values as records keep them. Raises ValueRefused, NoSuchAttribute.
+
+    A lookup may be a bare id: which table it refers to makes no difference to where the row stands.
+    """
+    found: dict[str, RecordValue | None] = {}
+    for name, value in values.items():
+        column = entity.attribute(name)
+        is_bare = column.type.is_lookup and isinstance(value, UUID)
+        found[name] = Reference(column.targets[0], value) if is_bare else coerce(column, value)  # type: ignore[arg-type]
     return {name: value for name, value in found.items() if value is not None}
+
+
+def completed(values: Mapping[str, object], key: Mapping[str, object]) -> dict[str, object]:
+    """Return what a new record is given: its values, and those of the key by which it was not found.
+
+    A lookup to several tables that the key holds as a bare id is taken from the values, which say the table.
+    """
+    found = {**values, **key}
+    for name, value in key.items():
+        given = values.get(name)
+        if isinstance(given, Reference) and given.id == value:
+            found[name] = given
+    return found
 
 
 def place_of(entity: Entity, key: AlternateKey, values: Mapping[str, RecordValue]) -> KeyPlace | None:

@@ -230,7 +230,7 @@ class Transactions:
         record_id = record_id or new_id
         held = await one.workspace.read(entity, record_id)
         if held.after is None:
-            return await self._create(one, entity, {**request.values, **request.key}, record_id)
+            return await self._create(one, entity, keys.completed(request.values, request.key), record_id)
         return await self._update(one, Update(entity=entity.name, id=record_id, values=request.values))
 
     async def _associate(self, one: _Try, request: Associate) -> Outcome:

@@ -1,8 +1,7 @@
 """Between the Functions host and the Web API: requests as the host gives them, responses as it sends them.
 
-URLs in answers repeat the origin and the version that the client used (reference web-api-wire, section 1). A proxy that
-stands before the host says so with X-Forwarded-Proto and X-Forwarded-Host; the local host takes these headers from
-this machine alone.
+URLs in answers repeat the origin and the version that the client used (reference web-api-wire, section 1), also where a
+proxy stands before the host.
 """
 
 import re
@@ -16,6 +15,7 @@ from asyncservice.storage.errors import StorageUnavailable
 from asyncservice.webapi.application import WebApi, refused
 from asyncservice.webapi.exchange import Address, Headers, Request, Response
 from asyncservice.webapi.faults import ApiError
+from asyncservice.webapi.proxies import called
 from asyncservice.webapi.urls import MAX_URL
 
 _URL: Final = re.compile(
@@ -27,7 +27,6 @@ _ROOT: Final = re.compile(
 #: Versions that work the same.
 _MAJOR: Final = frozenset({"8", "9"})
 _HOST: Final = re.compile(r"[A-Za-z0-9._\-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
-_SCHEMES: Final = frozenset({"http", "https"})
 
 
 async def serve(opened: Callable[[], Awaitable[WebApi]], incoming: func.HttpRequest) -> func.HttpResponse:
@@ -81,13 +80,11 @@ def read_request(method: str, url: str, headers: Mapping[str, str], body: bytes)
 
 def origin_of(scheme: str, host: str, headers: Headers) -> str:
     """Return scheme and authority as the client used them. Raises ApiError for an authority that cannot be one."""
-    # Of several proxies the first one is what the client called.
-    proto = headers.get("X-Forwarded-Proto", "").split(",")[0].strip().lower()
-    forwarded = headers.get("X-Forwarded-Host", "").split(",")[0].strip()
-    authority = forwarded or headers.get("Host", "").strip() or host
+    told = called(headers)
+    authority = told.host or headers.get("Host", "").strip() or host
     if not _HOST.fullmatch(authority):
         raise ApiError("The Host header names no host.")
-    return f"{proto if proto in _SCHEMES else scheme}://{authority}"
+    return f"{told.scheme or scheme}://{authority}"
 
 
 class _Headers(func.HttpResponse().headers.__class__):  # type: ignore[misc]  # the library does not export it

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from asyncservice.settings import Settings
 from asyncservice.webapi.exchange import Headers
 from asyncservice.webapi.faults import ApiError, Code
+from asyncservice.webapi.proxies import called
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class LocalCallers:
 
     def check(self, headers: Headers) -> None:
         """Raise ApiError (403) when the request calls this host by a strange name or comes from a strange page."""
-        called = _host(f"//{headers.get('X-Forwarded-Host') or headers.get('Host', '')}")
-        for name in {_host(f"//{headers.get('Host', '')}"), called}:
+        for name in {_host(f"//{headers.get('Host', '')}"), _host(f"//{called(headers).host}")}:
             if name and not self._is_ours(name):
                 raise _refused(f"This local service does not answer to the name '{name[:200]}'.")
         origin = headers.get("Origin", "")

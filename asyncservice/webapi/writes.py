@@ -9,6 +9,7 @@ from http import HTTPStatus
 from uuid import UUID, uuid4
 
 from asyncservice.organization import requests
+from asyncservice.organization.keys import completed
 from asyncservice.organization.requests import Outcome
 from asyncservice.organization.schema.entities import Entity, Kept
 from asyncservice.organization.schema.relationships import ManyToMany, Navigation
@@ -97,7 +98,7 @@ class Plan:
         permissions.require_change(self.request.user, entity.name)
         known = record_id or payload.id or (self.new_id() if payload.is_deep else None)
         position = self._reserve()
-        values = {**await self._values(payload), **(extra or {})}
+        values = completed(await self._values(payload), extra or {})
         if known is not None:
             values |= await self._within(entity, payload, known)
         self.gathered[position] = requests.Create(entity=entity.name, values=values, id=known)
@@ -123,16 +124,17 @@ class Plan:
         permissions.require_change(self.request.user, entity.name)
         position = self._reserve()
         record_id = key.id
-        if record_id is None and payload.is_deep:
-            # Rows within it must know its id, so whether it is there is looked up first.
+        if record_id is None and (payload.is_deep or payload.id is not None):
+            # Rows within it must know its id, and one that is given must be its own: whether it is there comes first.
             there = await with_key(self.api, entity, key)
-            record_id = self.new_id() if there is None else own_id(entity, there)
+            record_id = payload.id or self.new_id() if there is None else own_id(entity, there)
             if there is None:
                 values = {**await self._values(payload), **await self._within(entity, payload, record_id)}
                 self.gathered[position] = requests.Create(
-                    entity=entity.name, values={**values, **key.values}, id=record_id
+                    entity=entity.name, values=completed(values, key.values), id=record_id
                 )
                 return
+            insist_on_id(entity, payload, record_id)
         values = await self._values(payload)
         if record_id is not None:
             values |= await self._within(entity, payload, record_id)
@@ -225,6 +227,15 @@ def payload_of(api: Api, request: Request, entity: Entity) -> Payload:
     return PayloadReader(api.organization.catalog, request.references).read(entity, jsontext.read_object(request.body))
 
 
+def insist_on_id(entity: Entity, payload: Payload, record_id: UUID) -> None:
+    """Raise ApiError when a body has another id than the row that its URL names."""
+    if payload.id not in {None, record_id}:
+        raise ApiError(
+            f"The body has the id {payload.id}, the URL {record_id}; leave '{entity.primary_id}' out of the body.",
+            code=Code.INVALID_ARGUMENT,
+        )
+
+
 async def _plan_create(api: Api, request: Request, resource: Resource) -> PlannedWrite:
     entity = resource.entity
     payload = payload_of(api, request, entity)
@@ -261,16 +272,14 @@ async def _plan_patch(api: Api, request: Request, resource: Resource) -> Planned
         # Walked to, so it exists.
         key = Key(id=own_id(entity, await row_of(api, resource)))
         condition = conditions.Condition(must_exist=True) if condition.is_empty else condition
-    if key.id is not None and payload.id not in {None, key.id}:
-        raise ApiError(
-            f"The body has the id {payload.id}, the URL {key.id}; leave '{entity.primary_id}' out of the body.",
-            code=Code.INVALID_ARGUMENT,
-        )
+    if key.id is not None:
+        insist_on_id(entity, payload, key.id)
     plan = Plan(api, request)
     if condition.must_not_exist:
         await plan.create(entity, payload, record_id=key.id, extra=dict(key.values))
     elif condition.must_exist:
         record_id = await id_of(api, entity, key)
+        insist_on_id(entity, payload, record_id)
         await plan.update(entity, payload, record_id=record_id, version=condition.version)
     else:
         await plan.upsert(entity, payload, key)
@@ -328,7 +337,8 @@ async def _plan_reference(api: Api, request: Request, resource: Resource) -> Pla
             await plan.attach(entity, navigation, record_id, reference)
         else:
             values = {lookup_of(navigation): reference}
-            plan.gathered.append(requests.Update(entity=entity.name, id=record_id, values=values))
+            version = conditions.read(request.headers).version
+            plan.gathered.append(requests.Update(entity=entity.name, id=record_id, values=values, version=version))
         return plan.finished(deleted)
     await _plan_unlink(api, request, resource, plan, record_id)
     return plan.finished(deleted)
@@ -347,7 +357,8 @@ async def _plan_unlink(api: Api, request: Request, resource: Resource, plan: Pla
                 code=Code.OBJECT_DOES_NOT_EXIST,
             )
         change = {lookup_of(navigation): None}
-        plan.gathered.append(requests.Update(entity=entity.name, id=record_id, values=change))
+        version = conditions.read(request.headers).version
+        plan.gathered.append(requests.Update(entity=entity.name, id=record_id, values=change, version=version))
         return
     key = step.key
     if key is None:

@@ -264,6 +264,7 @@ async def test_on_this_machine_nobody_is_asked(local: World, headers: Mapping[st
         {"Host": "10.0.0.1"},
         {"Host": "["},
         {"Host": "localhost", "X-Forwarded-Host": "evil.example"},
+        {"Host": "localhost", "Forwarded": "for=127.0.0.1;host=evil.example"},
         {"Host": "localhost", "Origin": "https://evil.example"},
         {"Host": "localhost", "Origin": "null"},
         {"Host": "localhost", "Sec-Fetch-Site": "cross-site"},
