@@ -12,7 +12,7 @@ from asyncservice.operations.states import Action, StatusCode
 from tests.e2e.evidence import Evidence, check_attempts, count
 from tests.e2e.hosts import Host, Hosts, eventually
 
-SOME = 600
+SOME = 1500
 #: A host takes 32 messages ahead of its work, each of 32 operations at most.
 MORE_THAN_IT_TAKES = 1500
 
