@@ -14,7 +14,7 @@ prepared alone, so that of two transactions over the same rows one gets through.
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
@@ -140,11 +140,18 @@ class Commits:
     @staticmethod
     async def _is_written(group: _Group, *, column: str, transaction: UUID) -> bool:
         """Whether the transaction's writes were applied; they bear its mark, and a row that was to go is gone."""
-        witness = next(
-            (touch for touch in group.touches if column != LAST or touch.after is not None), group.touches[0]
-        )
-        row = await group.table.read(group.partition, witness.key)
-        return row is None if column == LAST and witness.after is None else _has(row, column, transaction)
+        witnesses = [touch for touch in group.touches if column != LAST or touch.after is not None]
+        # Somebody may have written one of them since; any other that bears the mark tells as much.
+        for witness in witnesses:
+            if _has(await group.table.read(group.partition, witness.key), column, transaction):
+                return True
+        if witnesses:
+            return False
+        # Of rows that only go nothing stays to tell who removed them, but all of them must be gone.
+        for touch in group.touches:
+            if await group.table.read(group.partition, touch.key) is not None:
+                return False
+        return True
 
     # Several partitions -----------------------------------------------------------------------------------------------
 
@@ -158,13 +165,21 @@ class Commits:
         decision = await self.settling.decisions.begin(transaction, participants, now=now)
         try:
             etags = await self._prepare(groups, transaction)
-        except (RowConflict, Busy, StorageUnavailable):
-            await self._abort(decision)
+        except RowConflict:
+            await self._abort(decision, forget=True)
+            raise
+        except StorageUnavailable:
+            # What got no answer may still arrive, and must find that the transaction was aborted.
+            await self._abort(decision, forget=False)
             raise
         decided = await self.settling.decisions.decide(decision, Verdict.COMMITTED)
-        if decided is None or decided.verdict is not Verdict.COMMITTED:
-            if decided is not None:
-                await self.settling.finish(decided)
+        if decided is None:
+            # It stood still for so long that others have settled and forgotten it.
+            if await self._has_counted(groups, transaction):
+                return
+            decided = replace(decision, verdict=Verdict.ABORTED)
+        if decided.verdict is not Verdict.COMMITTED:
+            await self.settling.finish(decided)
             raise Busy(f"Transaction {transaction} took so long that it was aborted.")
         try:
             await self._roll_forward(groups, etags, decided)
@@ -192,11 +207,16 @@ class Commits:
             etags.append(result)
         return etags
 
-    async def _abort(self, decision: Decision) -> None:
+    async def _has_counted(self, groups: Sequence[_Group], transaction: UUID) -> bool:
+        lasting = [group for group in groups if any(touch.after is not None for touch in group.touches)]
+        told = [await self._is_written(group, column=LAST, transaction=transaction) for group in lasting or groups]
+        return any(told) if lasting else all(told)
+
+    async def _abort(self, decision: Decision, *, forget: bool) -> None:
         try:
             decided = await self.settling.decisions.decide(decision, Verdict.ABORTED)
             if decided is not None:
-                await self.settling.finish(decided)
+                await self.settling.finish(decided, forget=forget)
         except StorageUnavailable:
             # Whoever needs one of its rows, or recovery, undoes it as soon as the storage answers again.
             log.warning("Transaction %s could not be undone yet.", decision.id, exc_info=True)

@@ -6,6 +6,9 @@
 Rows that take part carry their next state (`asyncservice.organization.pending`). As long as the decision is open their
 present state counts; once committed the next one does, whether or not the row has been brought there. The decision's
 row goes when no row carries the transaction any more, so a transaction without a row never was committed.
+
+The process of a transaction removes its row. Others do so only when it is older than KEPT: until then its own process
+may ask what was decided, and a request that got no answer may still arrive and must meet the decision.
 """
 
 import json
@@ -16,18 +19,23 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from asyncservice.organization.errors import RequestRefused
 from asyncservice.organization.lazytables import LazyTables
 from asyncservice.organization.pending import from_parts, in_parts
 from asyncservice.storage.errors import ConflictReason, RowConflict, StorageUnavailable
-from asyncservice.storage.tables import Delete, Insert, Replace, Row, Value
+from asyncservice.storage.tables import MAX_ROW_BYTES, Delete, Insert, Replace, Row, Value
 
 TABLE: Final = "OrganizationTransactions"
 #: How long a transaction may prepare before anybody may abort it; its process has died, or stands still.
 PATIENCE: Final = timedelta(seconds=20)
+#: How long the row of a decided transaction is kept for its own process, and for what of it is still on its way.
+KEPT: Final = timedelta(minutes=10)
 #: One partition, so that looking for transactions that died is one request.
 _PARTITION: Final = "transactions"
 _PARTICIPANTS: Final = "participants"
 _TRIES: Final = 4
+#: What the list of participants may take of the row.
+_MOST_BYTES: Final = MAX_ROW_BYTES - 4096
 
 
 class Verdict(StrEnum):
@@ -61,6 +69,10 @@ class Decision:
         """Whether it has been preparing for longer than anybody must wait."""
         return self.verdict is Verdict.PREPARING and now - self.begun > PATIENCE
 
+    def is_past(self, now: datetime) -> bool:
+        """Whether nothing of its process can be on its way any more."""
+        return now - self.begun > KEPT
+
 
 class Decisions:
     """The rows of all transactions. Lost answers are looked up: each write is known by what it leaves."""
@@ -69,9 +81,11 @@ class Decisions:
         self._table = tables.table(TABLE)
 
     async def begin(self, transaction: UUID, participants: Sequence[Participant], *, now: datetime) -> Decision:
-        """Write the row of a new transaction, preparing."""
+        """Write the row of a new transaction, preparing. Raises RequestRefused when it takes part in too much."""
         new = Decision(transaction, Verdict.PREPARING, now, participants, "")
         insert = Insert(str(transaction), _values(new, Verdict.PREPARING))
+        if sum(2 * len(str(value)) for value in insert.values.values()) > _MOST_BYTES:
+            raise RequestRefused("These requests write too many rows for one transaction; send fewer at a time.")
         for tries_left in reversed(range(_TRIES)):
             try:
                 [etag] = await self._table.commit(_PARTITION, [insert])
@@ -94,7 +108,8 @@ class Decisions:
     async def decide(self, decision: Decision, verdict: Verdict) -> Decision | None:
         """Commit or abort a transaction that is preparing, and return how it stands: others may have been first.
 
-        None: it was aborted and all that was done about it. Raises StorageUnavailable when it cannot be told.
+        None: others have settled and forgotten it, so whether it counted its rows must tell. Raises StorageUnavailable
+        when it cannot be told.
         """
         for tries_left in reversed(range(_TRIES)):
             if decision.verdict is not Verdict.PREPARING:

@@ -127,10 +127,20 @@ class Organization:
         if place is None:
             return None
         reader = self._reader(entity)
-        row = await self._transactions.commits.settling.seen(
-            reader.table, await reader.table.read(place.partition, place.row_key)
-        )
-        return None if row is None else await self.find(entity, keys.record_of(row))
+        settling, looked_at = self._transactions.commits.settling, None
+        while True:
+            row = await settling.seen(reader.table, await reader.table.read(place.partition, place.row_key))
+            if row is None:
+                return None
+            record_id = keys.record_of(row)
+            found = await self.find(entity, record_id)
+            if found is not None and keys.place_of(described, place.key, found.values) == place:
+                return found
+            if record_id == looked_at:
+                # The row is from a key of that name that was removed.
+                return None
+            # The values have gone from one record to another between the two reads.
+            looked_at = record_id
 
     def records(self, entity: str) -> Records:
         """Return the store of that entity's records, for the service's own use. Raises NoSuchEntity."""

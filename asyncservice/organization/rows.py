@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from asyncservice.organization.pending import LAST
 from asyncservice.organization.query.text import fold
 from asyncservice.organization.schema.attributes import Attribute, AttributeType
 from asyncservice.organization.schema.entities import Entity
@@ -67,6 +68,19 @@ def named(name: str) -> Test:
     now = Comparison(FOLDED_NAME, "eq", folded)
     # Rows that were written before accents were folded keep them until they are written again.
     return now if folded == before else Either((now, Comparison(FOLDED_NAME, "eq", before)))
+
+
+def unknown_columns(entity: Entity, row: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the columns that the entity does not have: of a newer schema than this process knows, or removed ones.
+
+    Whoever writes the row keeps them, since they are somebody's values.
+    """
+    own = (FOLDED_NAME, LAST)
+    return {
+        name: value
+        for name, value in row.items()
+        if name not in entity.attributes and name.rpartition(_PART)[0] not in entity.attributes and name not in own
+    }
 
 
 def from_row(entity: Entity, row: Mapping[str, Value]) -> dict[str, RecordValue]:

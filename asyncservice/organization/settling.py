@@ -9,7 +9,7 @@ from asyncservice.organization.decisions import Decision, Decisions, Participant
 from asyncservice.organization.lazytables import LazyTables
 from asyncservice.organization.pending import LAST, Pending, changing, is_partial, pending_of, present_of
 from asyncservice.storage.errors import RowConflict, StorageUnavailable
-from asyncservice.storage.tables import Delete, Replace, Row, Table, Write
+from asyncservice.storage.tables import Delete, Insert, Put, Replace, Row, Table, Write
 
 #: How often a row is read again because its transaction was finished meanwhile.
 _READS: Final = 20
@@ -72,17 +72,22 @@ class Settling:
                 await self._settle_row(table, row, committed=decision.verdict is Verdict.COMMITTED)
         raise Busy(f"{table.name} {key} is being changed by another transaction")
 
-    async def finish(self, decision: Decision) -> None:
-        """Bring every row of a decided transaction to where it belongs, then forget the transaction."""
+    async def finish(self, decision: Decision, *, forget: bool = True) -> None:
+        """Bring every row of a decided transaction to where it belongs, then *forget* the transaction."""
         committed = decision.verdict is Verdict.COMMITTED
         await together(
             (self._settle_participant(decision, each, committed=committed) for each in decision.participants),
             at_once=_AT_ONCE,
         )
-        await self.decisions.forget(decision)
+        if forget:
+            await self.decisions.forget(decision)
 
     async def recover(self, *, now: datetime) -> int:
-        """Finish or undo every transaction whose process died, and return how many. One request when there is none."""
+        """Finish or undo every transaction whose process died, and return how many. One request when there is none.
+
+        Their own rows stay until nothing of them can be on its way any more; what arrives meanwhile is settled by the
+        next call.
+        """
         found = [decision async for decision in self.decisions.all()]
         recovered = 0
         for decision in found:
@@ -90,7 +95,7 @@ class Settling:
             if decision.is_overdue(now):
                 decided = await self.decisions.decide(decision, Verdict.ABORTED)
             if decided is not None and decided.verdict is not Verdict.PREPARING:
-                await self.finish(decided)
+                await self.finish(decided, forget=decided.is_past(now))
                 recovered += 1
         return recovered
 
@@ -115,11 +120,18 @@ class Settling:
         pending = pending_of(row)
         if pending is None:
             return
+        writes = settling(row, row.etag, pending, committed=committed)
         try:
-            await table.commit(row.partition, settling(row, row.etag, pending, committed=committed))
+            await table.commit(row.partition, writes)
         except RowConflict:
-            # Somebody else settled it first; both would have written the same.
-            return
+            again = await table.read(row.partition, row.key)
+            if again is None or changing(again.values) != pending.transaction:
+                # Somebody else settled it first; both would have written the same.
+                return
+            # A row beside it has the key of one that is there. What was decided comes about all the same.
+            await table.commit(
+                row.partition, [Put(each.key, each.values) if isinstance(each, Insert) else each for each in writes]
+            )
 
     async def _seen(self, table: Table, row: Row, *, committed: bool) -> Row | None:
         whole: Row | None = row

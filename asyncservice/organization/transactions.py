@@ -193,6 +193,10 @@ class Transactions:
             on_behalf_of=author.on_behalf_of,
             surroundings=await one.references.surroundings(entity, {}, given, by=author.by, now=author.now),
         )
+        if held.before is not None:
+            # Deleted and made again at once: versions only ever grow.
+            version = held.before.get("versionnumber")
+            held.after["versionnumber"] = (version if isinstance(version, int) else 0) + 1
         self._note_references(one, entity, given, held.after)
         return Outcome(entity=entity.name, id=record_id, created=True, values=held.after)
 

@@ -13,11 +13,11 @@ from asyncservice.organization.errors import DuplicateKey, RecordNotFound
 from asyncservice.organization.ids import shard_of
 from asyncservice.organization.keys import KeyPlace
 from asyncservice.organization.lazytables import LazyTables
-from asyncservice.organization.rows import from_row, record_key, to_row
+from asyncservice.organization.rows import from_row, record_key, to_row, unknown_columns
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.settling import Settling
 from asyncservice.organization.values import RecordValue
-from asyncservice.storage.tables import Row
+from asyncservice.storage.tables import Row, Value
 
 type Values = Mapping[str, RecordValue]
 
@@ -66,8 +66,8 @@ class Workspace:
 
     @property
     def touched(self) -> int:
-        """How many records are to be written."""
-        return sum(held.is_touched for held in self._held.values())
+        """How many rows are to be written at most: records, and one for each alternate key of theirs."""
+        return sum(1 + len(held.entity.keys) for held in self._held.values() if held.is_touched)
 
     def held(self, entity: str, record_id: UUID) -> Held | None:
         """Return the record if it was read or made here."""
@@ -142,9 +142,14 @@ class Workspace:
         touches = []
         for slot, (held, place) in slots.items():
             row = self._keys.get(slot)
-            if slot not in old and row is not None:
-                raise DuplicateKey(held.entity.name, place.key.schema_name, place.key.attributes)
             after = keys.row_of(new[slot][0].id) if slot in new else None
+            had = old[slot][0].id if slot in old else None
+            if row is not None and keys.record_of(row) != had:
+                if after is None:
+                    # Another record has it: the key was defined when two had the same values.
+                    continue
+                if await self._has(held.entity, keys.record_of(row), place):
+                    raise DuplicateKey(held.entity.name, place.key.schema_name, place.key.attributes)
             if row is None and after is None:
                 # The key was defined after the record was written.
                 continue
@@ -159,12 +164,25 @@ class Workspace:
             )
         return touches
 
+    async def _has(self, entity: Entity, record_id: UUID, place: KeyPlace) -> bool:
+        """Whether the record has those values. A key that was removed and added again has rows from before."""
+        states = (await self.read(entity, record_id)).before or {}
+        return any(place.row_key == each.row_key for each in keys.places_of(entity, states))
+
     async def _key_row(self, entity: Entity, place: KeyPlace) -> Row | None:
         slot = (place.entity, place.row_key)
         if slot not in self._keys:
             table = self._tables.table(entity.table_name)
             self._keys[slot] = await self._settling.settled(table, place.partition, place.row_key, now=self._now)
         return self._keys[slot]
+
+
+def _row_after(held: Held) -> dict[str, Value] | None:
+    if held.after is None:
+        return None
+    is_same = held.row is not None and not held.was_made
+    kept = unknown_columns(held.entity, held.row.values) if held.row is not None and is_same else {}
+    return {**kept, **to_row(held.entity, held.after)}
 
 
 def _record_touch(held: Held, author: Author, outbox: Outbox) -> Touch:
@@ -188,6 +206,6 @@ def _record_touch(held: Held, author: Author, outbox: Outbox) -> Touch:
         partition=shard_of(held.id),
         key=record_key(held.id),
         before=held.row,
-        after=None if held.after is None else to_row(held.entity, held.after),
+        after=_row_after(held),
         beside=tuple(outbox.rows_for(change)),
     )

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from asyncservice.organization.changes import Change
-from asyncservice.organization.decisions import PATIENCE, TABLE
+from asyncservice.organization.decisions import KEPT, PATIENCE, TABLE
 from asyncservice.organization.errors import OrganizationError
 from asyncservice.organization.organization import Organization
 from asyncservice.organization.pending import CHANGING
@@ -33,6 +33,7 @@ PROJECT, PERSON, STEP, PAIR = "new_project", "new_person", "new_step", "new_pers
 ONE, TWO, THREE, FOUR = (UUID(f"6d0e5a52-0000-4000-8000-00000000000{digit}") for digit in "1234")
 NEW = UUID("6d0e5a52-0000-4000-8000-0000000000c7")
 LATER = NOON + PATIENCE + timedelta(seconds=1)
+LONG_AFTER = NOON + KEPT + timedelta(seconds=1)
 
 type Scenario = Callable[[Organization], Awaitable[object]]
 type State = Mapping[str, Mapping[UUID, Mapping[str, Any]]]
@@ -109,10 +110,13 @@ async def state(organization: Organization) -> State:
     return found
 
 
-def leftovers(account: MemoryStorage) -> list[str]:
+def pending(account: MemoryStorage) -> list[str]:
     names = [f"Records{entity.replace('_', '00')}" for entity in (PROJECT, PERSON, STEP, PAIR)]
-    pending = [row.key for name in names for row in account.table(name).all_rows() if CHANGING in row.values]
-    return [*pending, *(row.key for row in account.table(TABLE).all_rows())]
+    return [row.key for name in names for row in account.table(name).all_rows() if CHANGING in row.values]
+
+
+def leftovers(account: MemoryStorage) -> list[str]:
+    return [*pending(account), *(row.key for row in account.table(TABLE).all_rows())]
 
 
 def events(account: MemoryStorage) -> list[str]:
@@ -153,6 +157,9 @@ async def test_whatever_call_goes_wrong_all_is_done_or_nothing(scenario: Scenari
             if is_told:
                 assert seen == after, where
             await others.recover(now=LATER)
+            assert await state(others) == seen, where
+            assert pending(account) == [], where
+            await others.recover(now=LONG_AFTER)
             assert await state(others) == seen, where
             assert leftovers(account) == [], where
             assert events(account) == (noted_after if seen == after else noted_before), where
@@ -230,6 +237,8 @@ async def test_a_process_that_stood_still_too_long_finds_its_transaction_aborted
         assert found is not None
         assert (found["new_name"], found["new_year"]) == ("new two", 7), counted.calls[number - 1]
         await others.recover(now=LATER)
+        assert pending(account) == []
+        await others.recover(now=LONG_AFTER)
         assert leftovers(account) == []
 
 
