@@ -30,7 +30,7 @@ def condition_of(call: FunctionCall, scope: Scope) -> Condition:
     name = call.parameters.get(_PROPERTY)
     if not isinstance(name, str) or not name:
         raise url_error(f"{call.name} needs the name of a property: {_PROPERTY}='…'.")
-    link, attribute = scope.compared((*call.prefix, *_path(name, call, scope)))
+    link, attribute = scope.named((*call.prefix, *_path(name, call, scope)))
     return compare(attribute, operator, tuple(_values(call)), link=link)
 
 

@@ -125,6 +125,18 @@ class Scope:
                     return None if before is None else before.alias, attribute
         return self.attribute(segments)
 
+    def named(self, segments: Sequence[str]) -> tuple[str | None, Attribute]:
+        """Return the column that a query function names: as `compared` does, lookups by their column as well."""
+        *way, name = self.own(segments)
+        entity = self.entity
+        for step in way:
+            entity = self.catalog.entity(navigation_of(entity, step, self.catalog).target)
+        attribute = entity.attributes.get(name)
+        if attribute is None or not attribute.type.is_lookup:
+            return self.compared(segments)
+        joined = self._follow(way)
+        return None if joined is None else joined.alias, attribute
+
     def select(self, segments: Sequence[str], column: Column) -> bool:
         """Add a column to the link at the end of a path; False when the path is not through one."""
         joined = self._follow(self.own(segments)[:-1])

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from asyncservice.organization.query.filters import ROOT, Joined, value_of
 from asyncservice.organization.query.joins import BARE
 from asyncservice.organization.query.model import Column, Link, Query, ResultColumn
 from asyncservice.organization.schema.catalog import Catalog
 from asyncservice.organization.values import RecordValue
+
+#: Counts the writes of a row. Where it is no column, as of operations, rows carry it all the same: their ETags are made
+#: of it.
+_VERSION: Final = "versionnumber"
 
 type ResultRow = Mapping[str, RecordValue]
 
@@ -33,6 +38,7 @@ class Projection:
             found.append(_source(Column(attribute=entity.primary_id), entity.name, ROOT))
         for link in query.links:
             found.extend(_of_link(link, catalog))
+        self._carries_version = is_plain and _VERSION not in entity.attributes
         self.sources: Sequence[Source] = tuple(found)
         self.columns: Mapping[str, ResultColumn] = {one.key: one.meaning for one in found}
         self._plain = tuple(
@@ -41,11 +47,14 @@ class Projection:
 
     def row(self, joined: Joined) -> dict[str, RecordValue]:
         """Return the row of the result; what has no value is not in it."""
-        return {
+        row = {
             key: value
             for key, alias, attribute in self._plain
             if (value := value_of(joined, alias, attribute)) is not None
         }
+        if self._carries_version and (version := value_of(joined, ROOT, _VERSION)) is not None:
+            row.setdefault(_VERSION, version)
+        return row
 
 
 def _of(columns: Iterable[Column] | None, entity: str, alias: str, catalog: Catalog) -> Iterator[Source]:
