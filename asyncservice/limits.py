@@ -40,7 +40,7 @@ from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.retry import RetryPolicy
 from asyncservice.organization import bulk, cascades, customization, decisions, filecolumns, jobs, transactions
 from asyncservice.organization.importing import problems, sources, splitter
-from asyncservice.organization.query import checks, evaluation, fetchxmltext, model, odatamask
+from asyncservice.organization.query import checks, evaluation, fetchxmltext, model, odatamask, sqltext
 from asyncservice.settings import Settings
 from asyncservice.storage import queues, tables
 
@@ -288,6 +288,8 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
         ),
         _fixed("query_depth", checks.MAX_DEPTH, "Filters, links and expansions inside each other.", "levels"),
         _fixed("fetchxml", fetchxmltext.MAX_LENGTH, "A query in FetchXML.", "characters"),
+        _fixed("sql", sqltext.MAX_SQL_LENGTH, "A query in SQL.", "characters"),
+        _fixed("sql_depth", sqltext.MAX_SQL_DEPTH, "Parentheses and signs inside each other in SQL.", "levels"),
         _fixed("query_option", odatamask.MAX_LENGTH, "An option of a URL, such as $filter.", "characters"),
     ),
     "files": (
@@ -443,6 +445,12 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
             "record_patience",
             decisions.PATIENCE,
             "A transaction that is not decided by then may be aborted.",
+            "seconds",
+        ),
+        _fixed(
+            "record_decision_kept",
+            decisions.KEPT,
+            "What was decided of a transaction whose process died is remembered for so long.",
             "seconds",
         ),
     ),

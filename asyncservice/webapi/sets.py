@@ -12,6 +12,7 @@ from asyncservice.organization.query.evaluation import run
 from asyncservice.organization.query.fetchxml import read_fetch
 from asyncservice.organization.query.model import MAX_COUNT, MAX_PAGE, AllOf, Paging, Query, Result
 from asyncservice.organization.query.odata import ODataQuery, read_options
+from asyncservice.organization.query.sql import read_sql
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.webapi.asking import asker_of
 from asyncservice.webapi.context import Api
@@ -40,7 +41,9 @@ async def answer_set(api: Api, request: Request, resource: Resource) -> Response
     custom = request.options.custom
     if "fetchXml" in custom:
         return await _answer_fetch(api, request, resource, custom["fetchXml"])
-    for name in ("sql", "savedQuery", "userQuery"):
+    if "sql" in custom:
+        return await _answer_sql(api, request, resource, custom["sql"])
+    for name in ("savedQuery", "userQuery"):
         if name in custom:
             raise ApiError(
                 f"Queries by {name} are not supported here; write the query with $filter or fetchXml.",
@@ -105,15 +108,19 @@ def _read(api: Api, request: Request, entity: Entity) -> ODataQuery:
 
 def _paged(request: Request, asked: ODataQuery) -> Query:
     """Return the query with the page that is meant, and the columns that are needed beside those shown."""
-    size = request.preferences.page_size
-    text = request.options.system.get("$skiptoken")
-    token = Token(number=1, cookie=None) if text is None else cookies.read_token(text)
-    size = size or token.size or MAX_PAGE
-    top = asked.query.top
-    if top is not None and top > size:
+    paging, top = _page(request), asked.query.top
+    if top is not None and top > paging.size:
         # As in Dataverse, where $top counts for nothing beside a smaller page; clients cut the list themselves.
         top = None
-    return replace(asked.query, top=top, paging=Paging(number=token.number, size=size, cookie=token.cookie))
+    return replace(asked.query, top=top, paging=paging)
+
+
+def _page(request: Request) -> Paging:
+    """Return the page that is meant."""
+    text = request.options.system.get("$skiptoken")
+    token = Token(number=1, cookie=None) if text is None else cookies.read_token(text)
+    size = request.preferences.page_size or token.size or MAX_PAGE
+    return Paging(number=token.number, size=size, cookie=token.cookie)
 
 
 async def _within(api: Api, resource: Resource, query: Query) -> Query:
@@ -194,6 +201,25 @@ async def _answer_fetch(api: Api, request: Request, resource: Resource, text: st
         if request.preferences.wants(_MORE):
             body[f"@{_MORE}"] = True
     body["value"] = [writer.result(values, result.columns, etag=not query.is_aggregate) for values in result.rows]
+    return _listed(request, body)
+
+
+async def _answer_sql(api: Api, request: Request, resource: Resource, text: str) -> Response:
+    asked = read_sql(text, api.organization.catalog, paging=_page(request))
+    query, entity = asked.query, resource.entity
+    if query.entity != entity.name or resource.steps:
+        raise ApiError(
+            f"The SQL selects from '{query.entity}'; send it to the set of that table, "
+            f"'{api.organization.catalog.entity(query.entity).set_name}'.",
+            code=Code.INVALID_ARGUMENT,
+        )
+    result = await run(query, await asker_of(api, request, query), api.organization)
+    writer = await _writer(api, request, result)
+    body: dict[str, object] = {"@odata.context": set_context(request.address, entity)}
+    body |= _annotations(api, request, result)
+    body["value"] = [writer.flat(values, result.columns, asked.members) for values in result.rows]
+    if result.has_more:
+        body["@odata.nextLink"] = _next_link(request, query.paging, result)
     return _listed(request, body)
 
 

@@ -70,6 +70,22 @@ class Writer:
             self._write(written, property_of(column) if is_own else key, entity, column, value)
         return written
 
+    def flat(
+        self, values: Values, columns: Mapping[str, ResultColumn], members: Mapping[str, str]
+    ) -> dict[str, object]:
+        """Return a row of SQL: what was selected and nothing else, under the names of the statement; unset is null."""
+        written: dict[str, object] = {}
+        for member, key in members.items():
+            about, value = columns[key], values.get(key)
+            if about.attribute is not None:
+                entity = self.catalog.entity(about.entity)
+                self._write(written, member, entity, entity.attribute(about.attribute), value)
+            elif value is None:
+                written[member] = None
+            else:
+                self._write_computed(written, member, value)
+        return written
+
     def _write_computed(self, written: dict[str, object], key: str, value: RecordValue) -> None:
         if self.preferences.wants(FORMATTED) and isinstance(value, int) and not isinstance(value, bool):
             written[f"{key}@{FORMATTED}"] = f"{value:,d}"
