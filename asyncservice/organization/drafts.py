@@ -14,7 +14,7 @@ from asyncservice.organization.errorcodes import OrganizationErrorCode
 from asyncservice.organization.errors import ValueRefused
 from asyncservice.organization.schema.attributes import Attribute
 from asyncservice.organization.schema.entities import Entity
-from asyncservice.organization.values import RecordValue, Reference, coerce, rounded
+from asyncservice.organization.values import RecordValue, Reference, coerce, rounded, to_the_second
 from asyncservice.organization.wellknown import BASE_CURRENCY, ROOT_BUSINESS_UNIT
 
 _STATE_COLUMNS: Final = frozenset({"statecode", "statuscode"})
@@ -47,7 +47,7 @@ def new_values(
     *by* is in whose name it is made, *on_behalf_of* who acts in that name when it is somebody else.
     """
     surroundings = surroundings or Surroundings()
-    values = _coerced(entity, given, creating=True)
+    values = _coerced(entity, given)
     user = Reference("systemuser", by)
     if "ownerid" in entity.attributes:
         values.setdefault("ownerid", user)
@@ -57,13 +57,14 @@ def new_values(
     if entity.is_activity and "activitytypecode" in entity.attributes:
         values["activitytypecode"] = entity.name
     _follow(entity, values, surroundings)
-    signed: dict[str, RecordValue] = {"createdon": now, "createdby": user, "modifiedon": now, "modifiedby": user}
+    moment = to_the_second(now)
+    signed: dict[str, RecordValue] = {"createdon": moment, "modifiedon": moment, "createdby": user, "modifiedby": user}
     if on_behalf_of is not None:
         delegate = Reference("systemuser", on_behalf_of)
         signed |= {"createdonbehalfby": delegate, "modifiedonbehalfby": delegate}
     values |= {name: value for name, value in signed.items() if name in entity.attributes}
     values["versionnumber"] = 1
-    _date_back(values, now)
+    _date_back(values, moment)
     values[entity.primary_id] = record_id
     _insist(entity, values)
     return values
@@ -80,7 +81,7 @@ def changed_values(
     surroundings: Surroundings | None = None,
 ) -> dict[str, RecordValue]:
     """Return the values of a record after an update; None clears a column."""
-    changes = _coerced(entity, given, creating=False)
+    changes = _coerced(entity, given, before=before)
     values = {name: value for name, value in before.items() if name not in given} | changes
     if {"statecode", "statuscode"} & given.keys():
         # The half that was not given follows the half that was.
@@ -110,7 +111,7 @@ def _signed(
     version = before.get("versionnumber", 0)
     values["versionnumber"] = (version if isinstance(version, int) else 0) + 1
     if "modifiedon" in entity.attributes:
-        values |= {"modifiedon": now, "modifiedby": Reference("systemuser", by)}
+        values |= {"modifiedon": to_the_second(now), "modifiedby": Reference("systemuser", by)}
     if "modifiedonbehalfby" in entity.attributes:
         values.pop("modifiedonbehalfby", None)
         if on_behalf_of is not None:
@@ -124,21 +125,25 @@ def missing_for_people(entity: Entity, values: Mapping[str, object]) -> tuple[At
     return tuple(attribute for attribute in entity.required_by_people if values.get(attribute.name) in (None, ""))
 
 
-def _coerced(entity: Entity, given: Mapping[str, object], *, creating: bool) -> dict[str, RecordValue]:
+def _coerced(
+    entity: Entity, given: Mapping[str, object], *, before: Mapping[str, RecordValue] | None = None
+) -> dict[str, RecordValue]:
+    """Return the values as records keep them. *before* is what the record has; None for a new one."""
     values: dict[str, RecordValue] = {}
     for name, value in given.items():
         attribute = entity.attribute(name)
         # What says more about another column (the name of a file) may be set together with it.
-        is_settable = attribute.valid_for_create if creating else attribute.valid_for_update
-        if not is_settable and attribute.attribute_of not in given:
+        is_settable = attribute.valid_for_create if before is None else attribute.valid_for_update
+        coerced = coerce(attribute, value)
+        # Clients send a row back as they read it; only a value that is another one asks for something.
+        if not is_settable and attribute.attribute_of not in given and coerced != (before or {}).get(name):
+            moment = "on create" if before is None else "on update"
             raise ValueRefused(
-                f"The attribute '{name}' of '{entity.name}' cannot be set {'on create' if creating else 'on update'}; "
-                "leave it out.",
+                f"The attribute '{name}' of '{entity.name}' cannot be set {moment}; leave it out.",
                 column=name,
                 code=OrganizationErrorCode.INVALID_ARGUMENT,
                 value=value,
             )
-        coerced = coerce(attribute, value)
         if coerced is not None:
             values[name] = coerced
     return values

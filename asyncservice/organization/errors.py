@@ -114,12 +114,14 @@ class DuplicateKey(OrganizationError):  # noqa: N818 - reads as the fact it stat
 
     code = OrganizationErrorCode.DUPLICATE_RECORD_ENTITY_KEY
 
-    def __init__(self, entity: str, key: str, columns: tuple[str, ...]) -> None:
+    def __init__(self, entity: str, record_id: UUID, key: str, columns: tuple[str, ...]) -> None:
         super().__init__(
             f"A record of '{entity}' with the same values for {', '.join(columns)} exists already (alternate key "
             f"{key}); update that one, or give other values."
         )
         self.entity, self.key, self.columns = entity, key, columns
+        #: The record that wanted them, too.
+        self.record_id = record_id
 
 
 class DuplicateKeys(OrganizationError):  # noqa: N818 - reads as the fact it states

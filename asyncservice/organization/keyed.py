@@ -55,7 +55,7 @@ async def _taken(
     for place in new.keys:
         row = await commits.settling.settled(table, place.partition, place.row_key, now=now)
         if row is not None and keys.record_of(row) != new.id:
-            return DuplicateKey(entity.name, place.key.schema_name, place.key.attributes)
+            return DuplicateKey(entity.name, new.id, place.key.schema_name, place.key.attributes)
     return None
 
 

@@ -17,6 +17,7 @@ from asyncservice.organization.cascades import MOST_TOUCHED, Cascades, TooManyRe
 from asyncservice.organization.changes import Outbox
 from asyncservice.organization.commits import Commits
 from asyncservice.organization.errors import (
+    DuplicateKey,
     OrganizationError,
     RecordChanged,
     RecordExists,
@@ -105,7 +106,7 @@ class Transactions:
             )
             try:
                 outcomes = await self._carried_out(one, requests, ids)
-                await self._commit(one)
+                await self._commit_told(one, outcomes)
             except TooManyRecords:
                 if len(requests) > 1:
                     raise RequestRefused(
@@ -122,6 +123,15 @@ class Transactions:
             else:
                 return outcomes
         raise RecordChanged(*self._first(requests, ids))
+
+    async def _commit_told(self, one: _Try, outcomes: Sequence[Outcome]) -> None:
+        """Commit; an alternate key that is taken shows only then, and is told of the request that wanted it."""
+        try:
+            await self._commit(one)
+        except DuplicateKey as error:
+            wanted = (place for place, outcome in enumerate(outcomes) if outcome.id == error.record_id)
+            error.position = next(wanted, None)
+            raise
 
     async def _commit(self, one: _Try) -> None:
         await one.references.check(one.workspace)

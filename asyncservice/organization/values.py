@@ -193,7 +193,12 @@ def _moment(attribute: Attribute, value: object) -> datetime | date:
         raise _too_early(attribute, value) from None
     if moment < EARLIEST:
         raise _too_early(attribute, value)
-    return moment
+    return to_the_second(moment)
+
+
+def to_the_second(moment: datetime) -> datetime:
+    """Return the moment as records keep it: readers are shown whole seconds, and must find it by them."""
+    return moment.replace(microsecond=0)
 
 
 def _reference(attribute: Attribute, value: object) -> Reference:

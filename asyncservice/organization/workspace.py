@@ -133,7 +133,7 @@ class Workspace:
                 for place in keys.places_of(held.entity, states or {}):
                     slot = (place.entity, place.row_key)
                     if slot in found and found is new:
-                        raise DuplicateKey(held.entity.name, place.key.schema_name, place.key.attributes)
+                        raise DuplicateKey(held.entity.name, held.id, place.key.schema_name, place.key.attributes)
                     found[slot] = (held, place)
         kept = {slot for slot in old.keys() & new.keys() if old[slot][0] is new[slot][0]}
         slots = {slot: each for slot, each in (old | new).items() if slot not in kept}
@@ -149,7 +149,7 @@ class Workspace:
                     # Another record has it: the key was defined when two had the same values.
                     continue
                 if await self._has(held.entity, keys.record_of(row), place):
-                    raise DuplicateKey(held.entity.name, place.key.schema_name, place.key.attributes)
+                    raise DuplicateKey(held.entity.name, held.id, place.key.schema_name, place.key.attributes)
             if row is None and after is None:
                 # The key was defined after the record was written.
                 continue

@@ -8,9 +8,11 @@ change set of a single request is no more than that request, so anything but a r
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 from asyncservice.organization import requests
+from asyncservice.organization.keys import completed
 from asyncservice.organization.schema.catalog import Catalog
 from asyncservice.webapi import faults, permissions
 from asyncservice.webapi.batchreading import BatchRequest, ChangeSet
@@ -54,11 +56,11 @@ class ChangeSets:
             try:
                 request = as_request(batch, part, references)
                 plan = await self._planned(api, request)
+                if part.content_id is not None and _is_referred_to(part.content_id, parts[number + 1 :]):
+                    plan = await _identified(api, plan, shard)
+                    references[part.content_id] = _url(api.organization.catalog, plan, request)
             except TOLD as error:
                 return (_told(error, part),)
-            if part.content_id is not None and _is_referred_to(part.content_id, parts[number + 1 :]):
-                plan = _identified(plan, shard)
-                references[part.content_id] = _url(api.organization.catalog, plan, request)
             planned.append(_Planned(part, plan))
         return await _transacted(api, batch, planned)
 
@@ -149,15 +151,23 @@ def _told(error: Exception, part: BatchRequest) -> Answer:
 def _is_referred_to(content_id: str, later: Sequence[BatchRequest]) -> bool:
     """Whether `$<content id>` may stand in one of these requests; rather too often than too rarely."""
     written = f"${content_id}"
-    return any(written in each.url or written.encode() in each.body for each in later)
+    return any(written in unquote(each.url) or written.encode() in each.body for each in later)
 
 
-def _identified(plan: PlannedWrite, shard: int) -> PlannedWrite:
-    """Return the plan with an id for the record that it makes."""
+async def _identified(api: Api, plan: PlannedWrite, shard: int) -> PlannedWrite:
+    """Return the plan with an id for the record that it makes or, going by an alternate key, changes."""
     main = plan.requests[plan.main]
-    if not isinstance(main, requests.Create) or main.id is not None:
+    if not isinstance(main, requests.Create | requests.Upsert) or main.id is not None:
         return plan
-    made = replace(main, id=UUID(int=uuid4().int & ~0xF | shard))
+    made: requests.Request
+    new_id = UUID(int=uuid4().int & ~0xF | shard)
+    if isinstance(main, requests.Create):
+        made = replace(main, id=new_id)
+    elif (found := await api.organization.find_by_key(main.entity, main.key)) is None:
+        # Should another one take the key meanwhile, the change set is refused; sent again, it finds that record.
+        made = requests.Create(entity=main.entity, values=completed(main.values, main.key), id=new_id)
+    else:
+        made = requests.Update(entity=main.entity, values=main.values, id=found.id)
     return replace(plan, requests=(*plan.requests[: plan.main], made, *plan.requests[plan.main + 1 :]))
 
 
