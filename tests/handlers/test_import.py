@@ -3,7 +3,7 @@
 import codecs
 import json
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ async def test_every_kind_of_value_is_understood() -> None:
     assert fabrikam["revenue"] == Decimal("12.00")
     assert fabrikam["address1_latitude"] == -10
     assert (fabrikam["accountcategorycode"], fabrikam["donotemail"]) == (1, False)
-    assert fabrikam["lastusedincampaign"] == date(2025, 2, 1)
+    assert fabrikam["lastusedincampaign"] == datetime(2025, 2, 1, tzinfo=UTC)
     assert fabrikam["createdon"] == datetime(2020, 1, 2, 15, 4, tzinfo=UTC)
     assert fabrikam["description"] == " padded "
     northwind = (await accounts.named("Northwind"))[0]

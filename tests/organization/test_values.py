@@ -36,8 +36,7 @@ MONEY = st.decimals(0, 100_000_000_000_000, places=2)
         ("revenue", "12.345", Decimal("12.35")),
         ("address1_latitude", 48, 48.0),
         ("address1_latitude", 48.1234567, 48.12346),
-        ("lastusedincampaign", "2025-01-31", date(2025, 1, 31)),
-        ("lastusedincampaign", "2025-01-31T10:00:00Z", date(2025, 1, 31)),
+        ("lastusedincampaign", "2025-01-31", datetime(2025, 1, 31, tzinfo=UTC)),
         ("createdon", "2025-01-31T10:00:00+02:00", datetime(2025, 1, 31, 8, tzinfo=UTC)),
         (
             "createdon",
@@ -55,6 +54,11 @@ def test_columns_keep_what_they_are_given(column: str, given_value: Any, kept: A
 
     assert value == kept
     assert type(value) is type(kept)
+
+
+@pytest.mark.parametrize("given_value", ["2025-01-31", "2025-01-31T10:00:00Z"])
+def test_a_day_has_no_time(given_value: str) -> None:
+    assert coerce(CONTACT.attribute("birthdate"), given_value) == date(2025, 1, 31)
 
 
 @pytest.mark.parametrize(

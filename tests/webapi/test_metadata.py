@@ -91,7 +91,7 @@ async def test_relationships_and_keys(client: Client) -> None:
     none = await client.get(f"{ACCOUNT}/Keys")
 
     assert one.json["ReferencingEntityNavigationPropertyName"] == "parentcustomerid_account"
-    assert one.json["CascadeConfiguration"]["Delete"] == "RemoveLink"
+    assert one.json["CascadeConfiguration"]["Delete"] == "Cascade"
     assert "AsyncOperation_BulkDeleteOperation" in {row["SchemaName"] for row in filtered.rows}
     assert "listcontact_association" in {row["SchemaName"] for row in many.rows}
     assert "contact_customer_accounts" in {row["SchemaName"] for row in back.rows}

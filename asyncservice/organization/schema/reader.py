@@ -165,14 +165,18 @@ def _entity(said: Mapping[str, Any], option_sets: Mapping[str, OptionSet]) -> En
 
 def _columns(said: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return what is said about every column, those included that come by themselves."""
+    name, primary_id = said["name"], said["primaryid"]
+    own = said.get("schemaname") or schema_name(name, said["label"])
+    stem = own if primary_id == f"{name}id" else primary_id.removesuffix("id").capitalize()
     key: Mapping[str, Any] = {
         "type": "Uniqueidentifier",
         "label": said["label"],
+        "schemaname": f"{stem}Id" if primary_id.endswith("id") else None,
         "required": "SystemRequired",
         "update": False,
     }
     given = given_by_themselves(said)
-    columns: dict[str, Mapping[str, Any]] = {said["primaryid"]: key}
+    columns: dict[str, Mapping[str, Any]] = {primary_id: key}
     # Described first: a person's heading means the first column of a label, and that is the entity's own.
     for name, about in said["attributes"].items():
         if about is not None:

@@ -7,6 +7,8 @@ name, key by key, and leaves one out by saying null.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from asyncservice.organization.schema.naming import schema_name
+
 type Described = Mapping[str, Any]
 
 _READ_ONLY: Final = {"create": False, "update": False}
@@ -43,6 +45,8 @@ COMMON: Final[Mapping[str, Described]] = {
         "type": "DateTime",
         "label": "Record Created On",
         "schemaname": "OverriddenCreatedOn",
+        "format": "DateOnly",
+        "behavior": "UserLocal",
         "update": False,
     },
     "timezoneruleversionnumber": {
@@ -111,7 +115,15 @@ _CURRENCY: Final[Mapping[str, Described]] = {
         "relationship": "transactioncurrency_{entity}",
         "delete": "Restrict",
     },
-    "exchangerate": {"type": "Decimal", "label": "Exchange Rate", "precision": 10, **_READ_ONLY},
+    # Dataverse gives it two more decimals than any other Decimal has; rows hold ten.
+    "exchangerate": {
+        "type": "Decimal",
+        "label": "Exchange Rate",
+        "min": 1e-10,
+        "max": 100000000000,
+        "precision": 10,
+        **_READ_ONLY,
+    },
 }
 
 #: Activities, whatever their kind.
@@ -184,13 +196,28 @@ _ACTIVITY: Final[Mapping[str, Described]] = {
         "maxlength": 8192,
     },
     "sortdate": {"type": "DateTime", "label": "Sort Date"},
+    "lastonholdtime": {"type": "DateTime", "label": "Last On Hold Time", "schemaname": "LastOnHoldTime"},
+    "onholdtime": {
+        "type": "Integer",
+        "label": "On Hold Time (Minutes)",
+        "schemaname": "OnHoldTime",
+        "min": -2147483648,
+        "max": 2147483647,
+        **_READ_ONLY,
+    },
     "processid": {"type": "Uniqueidentifier", "label": "Process", "schemaname": "ProcessId"},
     "stageid": {"type": "Uniqueidentifier", "label": "Process Stage", "schemaname": "StageId"},
     "traversedpath": {"type": "String", "label": "Traversed Path", "maxlength": 1250},
 }
 
 #: Which names of the lookups above the activities add their own to: they share a type with activitypointer.
-_SUFFIXED: Final = ("createdby", "createdonbehalfby", "modifiedby", "modifiedonbehalfby", *OWNED)
+_SUFFIXED: Final = ("createdby", "createdonbehalfby", "modifiedby", "modifiedonbehalfby", *OWNED, *_CURRENCY)
+#: What the relationships to those who own an activity are called.
+_OWNING_ACTIVITIES: Final[Mapping[str, str]] = {
+    "owninguser": "user_{entity}",
+    "owningteam": "team_{entity}",
+    "owningbusinessunit": "business_unit_{entity}_activities",
+}
 
 
 def given_by_themselves(said: Described) -> dict[str, Described]:
@@ -212,6 +239,11 @@ def given_by_themselves(said: Described) -> dict[str, Described]:
         columns |= {
             name: {**columns[name], "navigation": f"{name}_{{entity}}"} for name in _SUFFIXED if name in columns
         }
+        columns |= {
+            name: {**columns[name], "relationship": relationship}
+            for name, relationship in _OWNING_ACTIVITIES.items()
+            if name in columns
+        }
     for name, column in described.items():
         columns |= dict(_beside(name, column))
     return columns
@@ -220,11 +252,20 @@ def given_by_themselves(said: Described) -> dict[str, Described]:
 def _beside(name: str, column: Described) -> Iterator[tuple[str, Described]]:
     """Yield the columns that a column brings with it."""
     label = column.get("label", name)
+    schema = column.get("schemaname") or schema_name(name, label)
     if column.get("type") == "Money" and "baseof" not in column:
         limits = {"min": -922337203685477, "max": 922337203685477, "precision": 4}
-        yield f"{name}_base", {"type": "Money", "label": f"{label} (Base)", "baseof": name, **limits, **_READ_ONLY}
+        base = {"type": "Money", "label": f"{label} (Base)", "schemaname": f"{schema}_Base", "baseof": name}
+        yield f"{name}_base", {**base, **limits, **_READ_ONLY}
     if column.get("type") == "File":
         yield (
             f"{name}_name",
-            {"type": "String", "label": f"{label} Name", "maxlength": 200, "attributeof": name, **_READ_ONLY},
+            {
+                "type": "String",
+                "label": f"{label} Name",
+                "schemaname": f"{schema}_Name",
+                "maxlength": 200,
+                "attributeof": name,
+                **_READ_ONLY,
+            },
         )
