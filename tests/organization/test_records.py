@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -57,7 +57,7 @@ async def test_a_record_comes_back_as_it_went_in(storage: Storage) -> None:
     assert {name: record[name] for name in FULL} == {
         **FULL,
         "revenue": Decimal("1200.50"),
-        "lastusedincampaign": date(2025, 1, 31),
+        "lastusedincampaign": datetime(2025, 1, 31, tzinfo=UTC),
         "parentaccountid": Reference("account", USER),
     }
     assert record["accountid"] == record_id
@@ -65,6 +65,14 @@ async def test_a_record_comes_back_as_it_went_in(storage: Storage) -> None:
     assert (record["ownerid"], record["createdby"]) == (Reference("systemuser", USER),) * 2
     assert (record["statecode"], record["statuscode"], record.version) == (0, 1, 1)
     assert record["preferredcontactmethodcode"] == 1
+
+
+async def test_a_day_stays_a_day(storage: Storage) -> None:
+    contacts = (await an_organization(storage)).records("contact")
+
+    record_id = await contacts.create({"lastname": "Berg", "birthdate": "1990-01-31"}, now=NOON)
+
+    assert (await contacts.retrieve(record_id))["birthdate"] == date(1990, 1, 31)
 
 
 async def test_ids_are_taken_once(storage: Storage) -> None:
