@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.webapi.asking import Asked, Client
+from tests.webapi.asking import Asked, Client, written
 
 NOWHERE = "00000000-0000-4000-8000-00000000dead"
 
@@ -134,3 +134,116 @@ async def test_clients_find_the_bulk_messages_before_they_use_them(client: Clien
         " and primaryobjecttypecode eq 'account'"
     )
     assert sorted(row["sdkmessageid"]["name"] for row in found.json["value"]) == ["CreateMultiple", "UpdateMultiple"]
+
+
+async def with_key(client: Client) -> None:
+    key = {"SchemaName": "new_ByNumber", "KeyAttributes": ["accountnumber"]}
+    assert (await client.post("EntityDefinitions(LogicalName='account')/Keys", key)).status == 204
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{}", "/{}", "/api/data/v9.2/{}", "http://localhost/api/data/v9.2/{}", "https://elsewhere/api/data/v9.0/{}"],
+)
+async def test_targets_are_named_by_alternate_keys_in_every_form_of_url(client: Client, form: str) -> None:
+    await with_key(client)
+    there = (await client.post("accounts", {"name": "A", "accountnumber": "it's 1"})).id
+    first, second = (form.format(f"accounts(accountnumber='{number}')") for number in ("it''s%201", "2"))
+
+    upserted = await call(
+        client,
+        "UpsertMultiple",
+        {"@odata.id": first, "@odata.type": "#Microsoft.Dynamics.CRM.account", "name": "A2"},
+        {"@odata.id": second, "name": "B", "contact_customer_accounts": [{"lastname": "L"}]},
+    )
+
+    ids = upserted.json["Ids"]
+    assert (upserted.status, ids[0], len(ids)) == (200, there, 2)
+    assert upserted.json["@odata.context"].endswith("$metadata#Microsoft.Dynamics.CRM.UpsertMultipleResponse")
+    assert sorted(await client.names("accounts", "accountnumber")) == ["2", "it's 1"]
+    assert await client.names(f"accounts({ids[1]})/contact_customer_accounts", "lastname") == ["L"]
+    updated = await call(
+        client, "UpdateMultiple", {"@odata.id": first, "name": "A3"}, {"@odata.id": second, "fax": "1"}
+    )
+    assert (updated.status, updated.body) == (204, b"")
+    missing = await call(
+        client, "UpdateMultiple", {"@odata.id": form.format("accounts(accountnumber='3')"), "fax": "2"}
+    )
+    assert missing.error[:2] == (404, "0x80060891")
+    assert (await call(client, "DeleteMultiple", {"@odata.id": first}, {"@odata.id": second})).status == 204
+    assert await client.names("accounts") == []
+
+
+async def test_a_taken_key_is_told_of_its_target_and_undoes_all(client: Client) -> None:
+    await with_key(client)
+    await client.post("accounts", {"name": "there", "accountnumber": "1"})
+
+    for targets, place in (
+        ([{"name": "A"}, {"name": "B"}, {"name": "C", "accountnumber": "1"}], 2),
+        ([{"name": "A", "accountnumber": "2"}, {"name": "B", "accountnumber": "2"}], 1),
+    ):
+        refused = await call(client, "CreateMultiple", *targets)
+        assert refused.error[:2] == (412, "0x80060892")
+        assert refused.error[2].startswith(f"Targets[{place}]: ")
+        assert "accountnumber" in refused.error[2]
+    assert await client.names("accounts") == ["there"]
+
+
+async def test_targets_bind_attach_and_nest_as_single_rows_do(client: Client) -> None:
+    contact = (await client.post("contacts", {"lastname": "Lind"})).id
+    there = (await client.post("accounts", {"name": "A"})).id
+
+    changed = await call(
+        client,
+        "UpdateMultiple",
+        {
+            "accountid": there.upper(),
+            "@odata.etag": 'W/"999"',
+            "primarycontactid@odata.bind": f"/contacts({contact})",
+            "contact_customer_accounts@odata.bind": [f"contacts({contact})"],
+            "Account_Tasks": [{"subject": "Call"}],
+        },
+        {"accountid": there, "name": "A2"},
+    )
+
+    assert changed.status == 204, changed.body
+    row = (await client.get(f"accounts({there})?$expand=contact_customer_accounts,Account_Tasks")).json
+    assert (row["name"], row["_primarycontactid_value"]) == ("A2", contact)
+    assert [each["lastname"] for each in row["contact_customer_accounts"]] == ["Lind"]
+    assert [each["subject"] for each in row["Account_Tasks"]] == ["Call"]
+
+
+async def test_a_target_has_one_id(client: Client) -> None:
+    there = (await client.post("accounts", {"name": "A"})).id
+
+    for name in ("UpdateMultiple", "UpsertMultiple"):
+        refused = await call(client, name, {"@odata.id": f"accounts({there})", "accountid": NOWHERE, "name": "B"})
+        assert refused.error[0] == 400
+        assert NOWHERE in refused.error[2]
+    assert await client.names("accounts") == ["A"]
+
+
+@pytest.mark.parametrize("name", ["CreateMultiple", "UpdateMultiple", "UpsertMultiple", "DeleteMultiple"])
+async def test_a_bulk_message_is_posted_to_a_set(client: Client, name: str) -> None:
+    there = (await client.post("accounts", {"name": "A"})).id
+    targets = {"Targets": [{"accountid": there, "name": "B"}]}
+
+    assert (await client.get(f"accounts/Microsoft.Dynamics.CRM.{name}")).error[0] == 405
+    assert (await client.post(f"accounts({there})/Microsoft.Dynamics.CRM.{name}", targets)).error[0] in {400, 404}
+    assert (await client.post(name, targets)).error[0] == 404
+    assert (await client.post(f"nosuchsets/Microsoft.Dynamics.CRM.{name}", targets)).error[0] == 404
+    assert await client.names("accounts") == ["A"]
+
+
+async def test_a_change_set_with_a_bulk_message_and_more_is_refused_and_a_batch_is_not(client: Client) -> None:
+    bulk = written("POST", "accounts/Microsoft.Dynamics.CRM.CreateMultiple", {"Targets": [{"name": "A"}]})
+
+    outer, parts = await client.batch([bulk, written("POST", "accounts", {"name": "B"})])
+    assert outer.status == 400
+    (answers,) = parts
+    assert isinstance(answers, list)
+    assert "cannot share a change set" in answers[0].error[2]
+    assert await client.names("accounts") == []
+    outer, _ = await client.batch(bulk, written("POST", "accounts", {"name": "B"}))
+    assert outer.status == 200
+    assert sorted(await client.names("accounts")) == ["A", "B"]
