@@ -12,7 +12,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from asyncservice.organization.query.evaluation import run
-from asyncservice.organization.query.model import MAX_PAGE, AllOf, Column, Condition, LinkType, Paging, Query
+from asyncservice.organization.query.model import MAX_COUNT, MAX_PAGE, AllOf, Column, Condition, LinkType, Paging, Query
 from asyncservice.organization.query.odata import Expand, ODataQuery
 from asyncservice.organization.query.operators import Operator
 from asyncservice.organization.schema.attributes import Attribute
@@ -138,7 +138,9 @@ async def _expand_many(
     navigation = expand.navigation
     target = api.organization.catalog.entity(navigation.target)
     ids = [own_id(rows.entity, values) for values in rows.values]
-    members = await _members(api, request, target, expand, ids) if ids else {}
+    most = MAX_PAGE if expand.options.query.top is None else expand.options.query.top
+    everyone = await _members(api, request, target, expand, ids) if ids else {}
+    members = {parent: each[:most] for parent, each in everyone.items()}
     flat = [values for each in members.values() for values in each]
     if expand.is_reference:
         texts = [_reference_object(request, target, own_id(target, values)) for values in flat]
@@ -152,6 +154,8 @@ async def _expand_many(
         by_parent[parent] = texts[position : position + len(each)]
         position += len(each)
     for it, parent in zip(objects, ids, strict=True):
+        if expand.options.query.counts:
+            it[f"{navigation.name}@odata.count"] = min(len(everyone.get(parent, ())), MAX_COUNT)
         it[navigation.name] = by_parent.get(parent, [])
         path = f"{rows.entity.set_name}({parent})/{navigation.name}"
         it[f"{navigation.name}@odata.nextLink"] = request.address.of(path + _query_of(expand, request))
@@ -160,7 +164,7 @@ async def _expand_many(
 async def _members(
     api: Api, request: Request, target: Entity, expand: Expand, parents: Sequence[UUID]
 ) -> Mapping[UUID, list[Values]]:
-    """Return the rows that the collection of each parent leads to, in the order asked for."""
+    """Return the rows that the collection of each parent leads to, in the order asked for, perhaps more than `$top`."""
     asked, navigation = expand.options, expand.navigation
     query = with_needed(target, asked)
     relationship = navigation.relationship
@@ -179,9 +183,9 @@ async def _members(
             columns = (*columns, Column(attribute=key))
         where = among if query.where is None else AllOf((among, query.where))
         query = replace(query, where=where, columns=columns)
-    most = MAX_PAGE if asked.query.top is None else asked.query.top
-    # Of one parent $top is the query's own; of many it counts for each.
-    query = replace(query, top=None if len(parents) > 1 else asked.query.top, counts=False, paging=Paging())
+    # Of one parent $top is the query's own; of many it counts for each, and whoever counts has to see all.
+    top = None if len(parents) > 1 or query.counts else query.top
+    query = replace(query, top=top, counts=False, paging=Paging())
     asker = await asker_of(api, request, query)
     found: dict[UUID, list[Values]] = {}
     read = 0
@@ -190,8 +194,8 @@ async def _members(
         for values in page.rows:
             parent = values.get(key)
             parent_id = parent.id if isinstance(parent, Reference) else parent
-            if isinstance(parent_id, UUID) and len(found.setdefault(parent_id, [])) < most:
-                found[parent_id].append(values)
+            if isinstance(parent_id, UUID):
+                found.setdefault(parent_id, []).append(values)
         read += len(page.rows)
         if not page.has_more or query.top is not None:
             return found

@@ -10,7 +10,7 @@ from asyncservice.organization.query import cookies
 from asyncservice.organization.query.cookies import Token
 from asyncservice.organization.query.evaluation import run
 from asyncservice.organization.query.fetchxml import read_fetch
-from asyncservice.organization.query.model import MAX_COUNT, MAX_PAGE, AllOf, Paging, Query, Result
+from asyncservice.organization.query.model import MAX_COUNT, MAX_PAGE, AllOf, Column, Paging, Query, Result
 from asyncservice.organization.query.odata import ODataQuery, read_options
 from asyncservice.organization.query.sql import read_sql
 from asyncservice.organization.schema.entities import Entity
@@ -24,7 +24,7 @@ from asyncservice.webapi.finding import own_id, related, row_of
 from asyncservice.webapi.jsontext import dumps
 from asyncservice.webapi.prefer import applied
 from asyncservice.webapi.resources import Resource
-from asyncservice.webapi.writing import Writer, names_of
+from asyncservice.webapi.writing import VERSION, Writer, names_of
 
 _CRM: Final = "Microsoft.Dynamics.CRM."
 _COOKIE: Final = f"{_CRM}fetchxmlpagingcookie"
@@ -32,13 +32,14 @@ _MORE: Final = f"{_CRM}morerecords"
 _TOTAL: Final = f"{_CRM}totalrecordcount"
 _TOTAL_IS_MORE: Final = f"{_CRM}totalrecordcountlimitexceeded"
 _VERSION: Final = f"{_CRM}globalmetadataversion"
+_VERSION_COLUMN: Final = "versionnumber"
 #: What a query of a set may say.
 _OPTIONS: Final = frozenset({"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$apply", "$skiptoken"})
 
 
 async def answer_set(api: Api, request: Request, resource: Resource) -> Response:
     """Answer a query of a set or of a collection-valued navigation property."""
-    custom = request.options.custom
+    custom, track = request.options.custom, tracked(request, resource)
     if "fetchXml" in custom:
         return await _answer_fetch(api, request, resource, custom["fetchXml"])
     if "sql" in custom:
@@ -50,13 +51,11 @@ async def answer_set(api: Api, request: Request, resource: Resource) -> Response
                 status=HTTPStatus.NOT_IMPLEMENTED,
                 code=Code.NOT_IMPLEMENTED,
             )
-    if request.preferences.track_changes or "$deltatoken" in request.options.system:
-        raise ApiError(
-            "Change tracking is not supported here; leave out Prefer: odata.track-changes.",
-            status=HTTPStatus.NOT_IMPLEMENTED,
-            code=Code.NOT_IMPLEMENTED,
-        )
-    asked = _read(api, request, resource.entity)
+    asked = _read(api, request, resource.entity, tracks=track is not None)
+    if track is not None and track.is_delta:
+        return _listed(request, await changes(api, request, resource, track, asked), tracks=True)
+    # Before the first row is read: what changes meanwhile is told again.
+    look = None if track is None else f"{TOKEN}={await begun(api, resource, track)}"
     shown = replace(asked, query=with_needed(resource.entity, asked))
     query = await _within(api, resource, _paged(request, shown))
     result = await run(query, await asker_of(api, request, query), api.organization)
@@ -67,8 +66,10 @@ async def answer_set(api: Api, request: Request, resource: Resource) -> Response
         body["@odata.count"] = min(result.count, MAX_COUNT)
     body["value"] = rows
     if result.has_more and query.top is None:
-        body["@odata.nextLink"] = _next_link(request, query.paging, result)
-    return _listed(request, body)
+        body["@odata.nextLink"] = _next_link(request, query.paging, result, *filter(None, [look]))
+    elif look is not None:
+        body["@odata.deltaLink"] = link(request, look)
+    return _listed(request, body, tracks=look is not None)
 
 
 async def count_set(api: Api, request: Request, resource: Resource) -> Response:
@@ -98,11 +99,11 @@ async def reference_set(api: Api, request: Request, resource: Resource) -> Respo
     return _listed(request, body)
 
 
-def _read(api: Api, request: Request, entity: Entity) -> ODataQuery:
-    unknown = sorted(request.options.system.keys() - _OPTIONS)
+def _read(api: Api, request: Request, entity: Entity, *, tracks: bool = False) -> ODataQuery:
+    unknown = sorted(request.options.system.keys() - _OPTIONS - ({TOKEN} if tracks else set()))
     if unknown:
         raise ApiError(f"The query option {unknown[0]} is not supported; use {', '.join(sorted(_OPTIONS))}.")
-    options = {name: text for name, text in request.options.system.items() if name != "$skiptoken"}
+    options = {name: text for name, text in request.options.system.items() if name not in {"$skiptoken", TOKEN}}
     return read_options(options, entity, api.organization.catalog, aliases=request.options.aliases)
 
 
@@ -164,17 +165,11 @@ def _annotations(api: Api, request: Request, result: Result) -> Mapping[str, obj
     return found
 
 
-def _next_link(request: Request, paging: Paging, result: Result) -> str:
+def _next_link(request: Request, paging: Paging, result: Result, *more: str) -> str:
     """Return the URL of the next page: everything the client asked for, and where to go on."""
     cookie = result.cookie or f'<cookie page="{paging.number}"></cookie>'
     token = Token(number=paging.number + 1, cookie=cookie, size=None if paging.size == MAX_PAGE else paging.size)
-    kept = [part for part in request.query.split("&") if part and not _is_token(part)]
-    parts = [*kept, f"$skiptoken={quote(cookies.skiptoken(token), safe='')}"]
-    return f"{request.address.of(request.path.rstrip('/'))}?{'&'.join(parts)}"
-
-
-def _is_token(part: str) -> bool:
-    return part.partition("=")[0].lower().replace("%24", "$") == "$skiptoken"
+    return link(request, *more, f"$skiptoken={quote(cookies.skiptoken(token), safe='')}")
 
 
 async def _answer_fetch(api: Api, request: Request, resource: Resource, text: str) -> Response:
@@ -187,7 +182,7 @@ async def _answer_fetch(api: Api, request: Request, resource: Resource, text: st
         )
     if request.options.system.get("$count", "").lower() == "true":
         query = replace(query, counts=True)
-    query = await _within(api, resource, query)
+    query = await _within(api, resource, _with_version(query, entity))
     result = await run(query, await asker_of(api, request, query), api.organization)
     writer = await _writer(api, request, result)
     body: dict[str, object] = {"@odata.context": set_context(request.address, entity)}
@@ -202,6 +197,15 @@ async def _answer_fetch(api: Api, request: Request, resource: Resource, text: st
             body[f"@{_MORE}"] = True
     body["value"] = [writer.result(values, result.columns, etag=not query.is_aggregate) for values in result.rows]
     return _listed(request, body)
+
+
+def _with_version(query: Query, entity: Entity) -> Query:
+    """Return the query with what ETags are made of, where its rows are rows of the entity."""
+    if query.columns is None or query.is_aggregate or query.is_distinct or _VERSION_COLUMN not in entity.attributes:
+        return query
+    if any(column.attribute == _VERSION_COLUMN and column.alias is None for column in query.columns):
+        return query
+    return replace(query, columns=(*query.columns, Column(attribute=_VERSION_COLUMN, alias=VERSION)))
 
 
 async def _answer_sql(api: Api, request: Request, resource: Resource, text: str) -> Response:
@@ -223,11 +227,12 @@ async def _answer_sql(api: Api, request: Request, resource: Resource, text: str)
     return _listed(request, body)
 
 
-def _listed(request: Request, body: Mapping[str, object]) -> Response:
+def _listed(request: Request, body: Mapping[str, object], *, tracks: bool = False) -> Response:
     terms = request.preferences.texts.get("odata.include-annotations")
     size = request.preferences.page_size
     honoured = [
         *([f'odata.include-annotations="{terms}"'] if terms else []),
         *([f"odata.maxpagesize={size}"] if size else []),
+        *(["odata.track-changes"] if tracks and request.preferences.track_changes else []),
     ]
     return Response(status=HTTPStatus.OK, headers={"Content-Type": JSON, **applied(*honoured)}, body=dumps(body))

@@ -19,6 +19,9 @@ from asyncservice.webapi.values import FORMATTED, LOOKUP_ENTITY, LOOKUP_NAVIGATI
 
 #: The owner's navigation property is one for users and teams.
 _OWNER = "ownerid"
+_COLUMN_OF_VERSION = "versionnumber"
+#: The key of a row's version in results of queries that did not select it; no alias can be called so.
+VERSION = "@version"
 
 
 def property_of(column: Attribute) -> str:
@@ -56,11 +59,14 @@ class Writer:
     def result(self, values: Values, columns: Mapping[str, ResultColumn], *, etag: bool = True) -> dict[str, object]:
         """Return a row of FetchXML or `$apply`: what has a value, under the names of the query."""
         written: dict[str, object] = {}
-        version = values.get("versionnumber")
+        version = values.get(VERSION, values.get(_COLUMN_OF_VERSION))
         if etag and version is not None:
             written["@odata.etag"] = etag_of(version)
         for key, value in values.items():
             about = columns.get(key)
+            if key == VERSION or (key == _COLUMN_OF_VERSION and about is None):
+                # It came for the ETag; nobody selected it.
+                continue
             if about is None or about.attribute is None:
                 self._write_computed(written, key, value)
                 continue
