@@ -61,9 +61,10 @@ async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding
 @app.function_name("retention")
 @app.timer_trigger(arg_name="timer", schedule=runtime.settings.retention_schedule)
 async def purge(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the binding names it
-    """Remove completed operations that are past their time."""
+    """Remove completed operations that are past their time, and blobs that no record names any more."""
     service = await runtime.service()
     await retention.purge(service.engine, runtime.settings.retention(), budget=runtime.settings.retention_budget)
+    await service.organization.collect(now=service.engine.clock.now())
 
 
 @app.function_name("autodelete")

@@ -38,7 +38,16 @@ from asyncservice.operations import (
 from asyncservice.operations.columns import COLUMNS
 from asyncservice.operations.handling import Registration, Registry
 from asyncservice.operations.retry import RetryPolicy
-from asyncservice.organization import bulk, cascades, customization, decisions, filecolumns, jobs, transactions
+from asyncservice.organization import (
+    bulk,
+    cascades,
+    customization,
+    decisions,
+    filecolumns,
+    jobs,
+    leftovers,
+    transactions,
+)
 from asyncservice.organization.importing import problems, sources, splitter
 from asyncservice.organization.query import checks, evaluation, fetchxmltext, model, odatamask, sqltext
 from asyncservice.settings import Settings
@@ -301,6 +310,13 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
             dataverse="32,768",
         ),
         _fixed("file_part", filecolumns.PART, "A part of a file that is sent in parts.", "bytes", dataverse="4 MiB"),
+        _fixed("file_session", filecolumns.SESSION, "An upload in parts must be through within this time.", "seconds"),
+        _fixed(
+            "file_leftovers",
+            leftovers.QUIET,
+            "Contents that no record names are removed when they have lain there for so long.",
+            "seconds",
+        ),
     ),
     "retries": (
         _fixed(

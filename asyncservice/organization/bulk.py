@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from asyncservice.organization.concurrency import together
+from asyncservice.organization.files import File
 from asyncservice.organization.ids import shard_of
 from asyncservice.organization.keys import KeyPlace
 from asyncservice.storage.errors import ConflictReason, RowConflict
@@ -30,6 +31,8 @@ class Prepared:
     inserts: Sequence[Insert]
     #: Where the rows of its alternate keys will stand.
     keys: Sequence[KeyPlace] = ()
+    #: Contents that lie in blobs.
+    files: Sequence[File] = ()
 
     @property
     def size(self) -> int:

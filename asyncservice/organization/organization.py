@@ -1,6 +1,6 @@
 """An organization: a catalog of entities, and the records of them, wherever they are kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from asyncservice.organization.customization import TABLE, Customizations
 from asyncservice.organization.customizing import Custom
 from asyncservice.organization.errors import SchemaError
 from asyncservice.organization.lazytables import LazyTables
+from asyncservice.organization.leftovers import Leftovers
 from asyncservice.organization.messages import FILTER, MESSAGE, message_sources
 from asyncservice.organization.reading import RecordReader
 from asyncservice.organization.records import Record, Records
@@ -22,6 +23,7 @@ from asyncservice.organization.schema.catalog import Catalog, standard_definitio
 from asyncservice.organization.schema.definition import Definitions
 from asyncservice.organization.sources import Source
 from asyncservice.organization.transactions import Transactions
+from asyncservice.organization.values import RecordValue
 from asyncservice.organization.workspace import Author
 from asyncservice.storage.account import Storage
 from asyncservice.storage.errors import RowConflict
@@ -58,12 +60,15 @@ class Organization:
             for source in message_sources(lambda: self.catalog):
                 self.register(source)
         units = Units(self._find_many)
+        #: Notes of blobs that rows are about to name, or have ceased to.
+        self.leftovers = Leftovers(storage, self._tables, self._values, self._has_column)
         self._transactions = Transactions(
             storage,
             lambda: self.catalog,
             self._tables,
             outbox=self._outbox,
             references=lambda: References(self._find_many, units),
+            leftovers=self.leftovers,
         )
 
     async def create(self) -> None:
@@ -176,6 +181,14 @@ class Organization:
         """
         return await self._transactions.commits.settling.recover(now=now)
 
+    async def collect(self, *, now: datetime) -> int:
+        """Remove blobs that no row names because somebody died between the two, or never came back with the rest.
+
+        Returns of how many contents. Two requests when there is nothing. What is younger than two days is left alone.
+        """
+        await self.refresh(now=now)
+        return await self.leftovers.collect(now=now)
+
     async def next_number(self, counter: str) -> int:
         """Return the next number of a counter; no two calls ever return the same one."""
         table = self._tables.table(_COUNTERS)
@@ -194,6 +207,12 @@ class Organization:
 
     def _reader(self, entity: str) -> RecordReader:
         return RecordReader(self.catalog.entity(entity), self._tables, self._transactions.commits.settling)
+
+    async def _values(self, entity: str, record_id: UUID) -> Mapping[str, RecordValue] | None:
+        return await self.source(entity).find(record_id)
+
+    def _has_column(self, entity: str, column: str) -> bool:
+        return entity in self.catalog and column in self.catalog.entity(entity).attributes
 
     async def _find_many(self, entity: str, record_ids: Sequence[UUID]) -> Found:
         return await self.source(entity).find_many(record_ids)

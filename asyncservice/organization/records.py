@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from asyncservice.operations.record import SYSTEM_USER
 from asyncservice.organization import bulk, drafts, keyed, keys
 from asyncservice.organization.changes import Change, ChangeKind, Outbox
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.errors import RecordNotFound
+from asyncservice.organization.files import kept_in_blobs
 from asyncservice.organization.ids import SHARDS
 from asyncservice.organization.reading import RecordReader
 from asyncservice.organization.requests import Create, Delete, Update
@@ -85,11 +86,12 @@ class Records:
 
     def prepared(self, draft: Draft, *, now: datetime, by: UUID = SYSTEM_USER) -> bulk.Prepared:
         """Return what `create_prepared` writes for a draft. Raises ValueRefused or NoSuchAttribute; writes nothing."""
-        values = drafts.new_values(self.entity, draft.values, record_id=draft.id, now=now, by=by)
+        given, files = kept_in_blobs(self.entity, draft.id, draft.values, uuid4().hex)
+        values = drafts.new_values(self.entity, given, record_id=draft.id, now=now, by=by)
         change = Change(kind=ChangeKind.CREATE, entity=self.entity.name, id=draft.id, after=values, on=now, by=by)
         insert = Insert(record_key(draft.id), to_row(self.entity, values))
         places = tuple(keys.places_of(self.entity, values))
-        return bulk.Prepared(draft.id, [insert, *self._outbox.rows_for(change)], places)
+        return bulk.Prepared(draft.id, [insert, *self._outbox.rows_for(change)], places, files)
 
     async def create_prepared(
         self, prepared: Sequence[bulk.Prepared], *, now: datetime, at_once: int = 8
@@ -100,6 +102,15 @@ class Records:
         changes nothing, and a call that died half-way is simply made again. Records with alternate keys are one
         transaction each; raises DuplicateKeys for those whose key is taken, when all others have been made.
         """
+        files = [file for new in prepared for file in new.files]
+        notes = await self._transactions.write_files(files, now=now)
+        there = await self._inserted(prepared, now=now, at_once=at_once)
+        # Of those that were there already the sweep removes what was written for nothing.
+        done = [note for file, note in zip(files, notes, strict=True) if file.named.record_id not in there]
+        await self._transactions.leftovers.strike(done)
+        return there
+
+    async def _inserted(self, prepared: Sequence[bulk.Prepared], *, now: datetime, at_once: int) -> frozenset[UUID]:
         plain = [new for new in prepared if not new.keys]
         there = await bulk.insert(self._reader.table, plain, at_once=at_once)
         if len(plain) == len(prepared):

@@ -7,7 +7,8 @@ somebody else was first, the next try reads again and decides again; the ids of 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from asyncservice.organization.activities import POINTER
 from asyncservice.organization.cascades import MOST_TOUCHED, Cascades, TooManyRecords
 from asyncservice.organization.changes import Outbox
 from asyncservice.organization.commits import Commits
+from asyncservice.organization.contents import Contents
 from asyncservice.organization.errors import (
     DuplicateKey,
     OrganizationError,
@@ -23,10 +25,11 @@ from asyncservice.organization.errors import (
     RecordExists,
     RequestRefused,
 )
-from asyncservice.organization.files import File, kept_in_blobs
+from asyncservice.organization.files import File
 from asyncservice.organization.identities import chosen_ids, without_id
 from asyncservice.organization.ids import derived_id
 from asyncservice.organization.lazytables import LazyTables
+from asyncservice.organization.leftovers import Leftovers
 from asyncservice.organization.references import References
 from asyncservice.organization.requests import (
     Associate,
@@ -67,7 +70,7 @@ class _Try:
     #: Whether lookups need not be checked.
     is_trusted: bool
     references: References
-    files: list[File] = field(default_factory=list)
+    contents: Contents
 
 
 class Transactions:
@@ -81,12 +84,13 @@ class Transactions:
         *,
         outbox: Outbox,
         references: Callable[[], References],
+        leftovers: Leftovers,
         new_id: Callable[[], UUID] = uuid4,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
         self._storage, self._catalog_of, self._tables, self._outbox = storage, catalog, tables, outbox
-        self._references, self._new_id, self._pause = references, new_id, pause
+        self._references, self.leftovers, self._new_id, self._pause = references, leftovers, new_id, pause
         self._rng = rng or random.SystemRandom()
         self.commits = Commits(tables)
 
@@ -96,6 +100,7 @@ class Transactions:
             raise RequestRefused(f"A transaction takes at most {MOST_REQUESTS} requests, not {len(requests)}.")
         ids = chosen_ids(requests, self._entity, self._new_id)
         is_careful, number = False, 0
+        contents = Contents(self._storage, self.leftovers)
         while number < TRIES:
             one = _Try(
                 Workspace(self._tables, self.commits.settling, now=author.now),
@@ -103,7 +108,9 @@ class Transactions:
                 is_careful=is_careful,
                 is_trusted=is_trusted,
                 references=self._references(),
+                contents=contents,
             )
+            contents.begin()
             try:
                 outcomes = await self._carried_out(one, requests, ids)
                 await self._commit_told(one, outcomes)
@@ -114,8 +121,7 @@ class Transactions:
                         "ask for the deletions one by one."
                     ) from None
                 # A slice of a large deletion: as much of it as one transaction takes, from the bottom up.
-                await self._commit_slice(one)
-                number = 0
+                number = 0 if await self._commit_slice(one) else number + 1
             except (RowConflict, Busy):
                 is_careful = True
                 number += 1
@@ -133,19 +139,28 @@ class Transactions:
             error.position = next(wanted, None)
             raise
 
+    async def write_files(self, files: Sequence[File], *, now: datetime) -> Sequence[str]:
+        """Note and write contents for rows that somebody else is about to write; return the keys of the notes."""
+        notes = await self.leftovers.note([file.named for file in files], now=now)
+        for file in files:
+            await self._storage.blobs(file.named.container).write(file.named.blobs, file.content)
+        return notes
+
     async def _commit(self, one: _Try) -> None:
         await one.references.check(one.workspace)
         touches = await one.workspace.touches(one.author, self._outbox, is_careful=one.is_careful)
-        for file in one.files:
-            await self._storage.blobs(file.container).write(file.name, file.content)
+        change = await one.contents.write(one.workspace, now=one.author.now)
         await self.commits.commit(touches, now=one.author.now)
+        await change.finish()
 
-    async def _commit_slice(self, one: _Try) -> None:
+    async def _commit_slice(self, one: _Try) -> bool:
         try:
             await self._commit(one)
         except (RowConflict, Busy):
             # The next round reads what is there now and goes on from that.
             await self._pause(_LONGEST_PAUSE)
+            return False
+        return True
 
     # Requests ---------------------------------------------------------------------------------------------------------
 
@@ -190,8 +205,7 @@ class Transactions:
             )
         if held.after is not None:
             raise RecordExists(entity.name, record_id)
-        given, files = kept_in_blobs(entity, record_id, without_id(entity, values, record_id))
-        one.files += files
+        given = one.contents.kept(entity, record_id, without_id(entity, values, record_id))
         author = one.author
         held.was_made = True
         held.after = drafts.new_values(
@@ -215,8 +229,7 @@ class Transactions:
         held = await one.workspace.existing(entity, request.id)
         before = held.after or {}
         _insist_on_version(entity.name, request.id, before, request.version)
-        given, files = kept_in_blobs(entity, request.id, without_id(entity, request.values, request.id))
-        one.files += files
+        given = one.contents.kept(entity, request.id, without_id(entity, request.values, request.id))
         author = one.author
         surroundings = None
         if {"ownerid", "transactioncurrencyid"} & given.keys():

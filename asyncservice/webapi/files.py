@@ -54,7 +54,7 @@ async def change(api: Api, request: Request, resource: Resource) -> Response:
         return await _part(request, files, place, session, api)
     media_type = request.headers.get("Content-Type", _BYTES)
     if request.headers.get("x-ms-transfer-mode", "").lower() == "chunked":
-        file_id = await files.begin(place, name=_name_of(request), media_type=media_type)
+        file_id = await files.begin(place, name=_name_of(request), media_type=media_type, now=now)
         path = f"{entity.set_name}({record_id})/{column.name}?sessiontoken={file_id}"
         headers = {
             "Location": request.address.of(path),

@@ -353,7 +353,8 @@ async def test_a_file_record_that_makes_no_sense_is_refused(changes: dict[str, A
 
 async def test_a_file_that_is_gone_fails_the_job() -> None:
     story = await a_story(MemoryStorage(), "name\nA\n")
-    await story.storage.blobs("import-files").delete(f"{story.made.importfile_id}/content")
+    file = await story.organization.records("importfile").retrieve(story.made.importfile_id)
+    await story.storage.blobs("import-files").delete(str(file["content"]))
 
     with pytest.raises(OperationFailed, match="gone") as failed:
         await story.do(0)

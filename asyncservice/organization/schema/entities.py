@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from asyncservice.organization.errors import NoSuchAttribute
-from asyncservice.organization.schema.attributes import Attribute, RequiredLevel
+from asyncservice.organization.schema.attributes import Attribute, AttributeType, RequiredLevel
 from asyncservice.organization.schema.relationships import AlternateKey, ManyToMany
 
 #: Stands for the underscore, which a table's name must not have.
@@ -126,6 +126,11 @@ class Entity:
     def kept_in_blobs(self) -> tuple[Attribute, ...]:
         """The columns whose content lies in a blob."""
         return tuple(attribute for attribute in self.attributes.values() if attribute.container is not None)
+
+    @cached_property
+    def file_columns(self) -> tuple[Attribute, ...]:
+        """The columns that hold files."""
+        return tuple(attribute for attribute in self.attributes.values() if attribute.type is AttributeType.FILE)
 
     @cached_property
     def _by_label(self) -> Mapping[str, Attribute]:
