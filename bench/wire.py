@@ -15,12 +15,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from asyncservice.operations.ids import REMOVAL
 from asyncservice.operations.switch import GATE
+from asyncservice.organization.decisions import TABLE as TRANSACTIONS
 
 #: The container in which a Functions host keeps leases and schedules.
 _HOST_CONTAINER: Final = "azure-webjobs-hosts"
 _LINE: Final = re.compile(r'"([A-Z]+) (\S+) HTTP/[\d.]+" (\d{3})')
 #: What reads a partition at fixed times, by the key it begins at: the sweep at the gates, which stand before the agenda
-#: rows; the removal of what asked for it.
+#: rows; the removal of what asked for it. The table of transactions of records is queried by the sweep alone.
 _PERIODIC: Final = tuple(f"RowKey ge '{key}'" for key in (GATE, REMOVAL))
 #: How the benchmark asks the table what became of its operations (`bench.records`).
 _OURS: Final = "name eq 'bench"
@@ -97,8 +98,10 @@ def _request(method: str, path: str, query: dict[str, list[str]], status: int) -
         return Request("table", "manage", "", status)
     if "(" in first or any(name.startswith("$") for name in query):
         verb = _ROW_VERBS.get(method, method.lower()) if "(PartitionKey" in first else "query"
-        periodic = verb == "query" and any(each in query.get("$filter", [""])[0] for each in _PERIODIC)
-        return Request("table", verb, first.split("(")[0], status, periodic=periodic)
+        target = first.split("(")[0]
+        asked = query.get("$filter", [""])[0]
+        periodic = verb == "query" and (target == TRANSACTIONS or any(each in asked for each in _PERIODIC))
+        return Request("table", verb, target, status, periodic=periodic)
     if method == "POST" and not rest and not query:
         return Request("table", "insert", first, status)
     if rest == "messages" or rest.startswith("messages/"):
