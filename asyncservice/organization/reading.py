@@ -7,7 +7,7 @@ from uuid import UUID
 from asyncservice.organization.concurrency import together
 from asyncservice.organization.ids import SHARDS, shard_of
 from asyncservice.organization.lazytables import LazyTables
-from asyncservice.organization.pending import CHANGING, IS_CHANGING
+from asyncservice.organization.pending import CHANGING, IS_CHANGING, LAST
 from asyncservice.organization.rows import RECORD_PREFIX, columns_of, from_row, id_of, record_key
 from asyncservice.organization.schema.entities import Entity
 from asyncservice.organization.settling import Settling
@@ -22,6 +22,7 @@ _PAGE: Final = 1000
 _LEAST: Final = 16
 #: Point reads that are under way at the same time.
 _READS_AT_ONCE: Final = 32
+_VERSION: Final = "versionnumber"
 
 
 class RecordReader:
@@ -89,6 +90,19 @@ class RecordReader:
             if size is None or read < size:
                 return
             size = min(size * 4, _PAGE)
+
+    async def states(self, shard: str) -> AsyncIterator[tuple[UUID, str]]:
+        """Yield the ids of one partition's records, each with a text that every write of the record changes.
+
+        A write may change it twice: when it is decided, and when its row has been brought there.
+        """
+        select = (_VERSION, LAST, CHANGING)
+        rows = self.table.scan(shard, start=RECORD_PREFIX, end=prefix_end(RECORD_PREFIX), select=select)
+        async for row in rows:
+            seen = await self._settling.seen(self.table, row)
+            if seen is not None:
+                # The ETag alone would not do: a transaction is committed before its rows are written again.
+                yield id_of(row), f"{seen.etag} {seen.values.get(_VERSION)!r} {seen.values.get(LAST)!r}"
 
     async def _seen(self, row: Row, where: Sequence[Test]) -> Row | None:
         if CHANGING not in row.values:

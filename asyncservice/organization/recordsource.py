@@ -29,6 +29,10 @@ class RecordSource:
         """Return those rows that exist. One request each, side by side."""
         return await self._reader.find_many(record_ids)
 
+    def states(self, shard: str) -> AsyncIterator[tuple[UUID, str]]:
+        """Yield the ids of one partition, each with a text that every write of the row changes."""
+        return self._reader.states(shard)
+
     def scan(
         self,
         where: Sequence[Condition] = (),

@@ -24,6 +24,7 @@ from asyncservice.webapi.finding import own_id, related, row_of
 from asyncservice.webapi.jsontext import dumps
 from asyncservice.webapi.prefer import applied
 from asyncservice.webapi.resources import Resource
+from asyncservice.webapi.tracking import LOOK, begun, changes, link, tracked
 from asyncservice.webapi.writing import VERSION, Writer, names_of
 
 _CRM: Final = "Microsoft.Dynamics.CRM."
@@ -55,7 +56,7 @@ async def answer_set(api: Api, request: Request, resource: Resource) -> Response
     if track is not None and track.is_delta:
         return _listed(request, await changes(api, request, resource, track, asked), tracks=True)
     # Before the first row is read: what changes meanwhile is told again.
-    look = None if track is None else f"{TOKEN}={await begun(api, resource, track)}"
+    look = None if track is None else f"{LOOK}={await begun(api, resource, track)}"
     shown = replace(asked, query=with_needed(resource.entity, asked))
     query = await _within(api, resource, _paged(request, shown))
     result = await run(query, await asker_of(api, request, query), api.organization)
@@ -100,10 +101,10 @@ async def reference_set(api: Api, request: Request, resource: Resource) -> Respo
 
 
 def _read(api: Api, request: Request, entity: Entity, *, tracks: bool = False) -> ODataQuery:
-    unknown = sorted(request.options.system.keys() - _OPTIONS - ({TOKEN} if tracks else set()))
+    unknown = sorted(request.options.system.keys() - _OPTIONS - ({LOOK} if tracks else set()))
     if unknown:
         raise ApiError(f"The query option {unknown[0]} is not supported; use {', '.join(sorted(_OPTIONS))}.")
-    options = {name: text for name, text in request.options.system.items() if name not in {"$skiptoken", TOKEN}}
+    options = {name: text for name, text in request.options.system.items() if name not in {"$skiptoken", LOOK}}
     return read_options(options, entity, api.organization.catalog, aliases=request.options.aliases)
 
 

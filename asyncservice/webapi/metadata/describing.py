@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from asyncservice.organization.activities import POINTER
 from asyncservice.organization.schema.catalog import Catalog
 from asyncservice.organization.schema.entities import Entity, Kept
 from asyncservice.organization.schema.relationships import AlternateKey, CascadeType, ManyToMany, OneToMany
@@ -79,7 +80,7 @@ def entity(catalog: Catalog, one: Entity) -> Item:
             "IsOptimisticConcurrencyEnabled": one.kept is Kept.RECORDS,
             "IsStateModelAware": "statecode" in one.attributes,
             "EnforceStateTransitions": False,
-            "ChangeTrackingEnabled": False,
+            "ChangeTrackingEnabled": one.kept is Kept.RECORDS and one.name != POINTER,
             "HasActivities": one.has_activities,
             "HasNotes": one.has_notes,
             "HasFeedback": False,
