@@ -11,9 +11,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from asyncservice.devhost.certificates import AUTHORITY
-from asyncservice.devhost.httpwire import MAX_HEADER, MAX_TARGET
+from asyncservice.devhost.httpwire import MAX_HEADER, MAX_TARGET, headers_from
 from tests.devhost.support import HostProcess, a_host, write_app
 
 SOURCE = """
@@ -304,3 +305,30 @@ async def test_https_is_served_to_clients_that_trust_the_authority(tmp_path: Pat
         )
         assert done.stdout.strip() == "true", done.stderr
         assert "Traceback" not in host.log
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_believed"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("10.0.0.4", False),
+        ("fe80::1%eth0", False),
+        (None, False),
+    ],
+)
+def test_what_a_proxy_says_is_believed_of_this_machine_alone(peer: str | None, *, is_believed: bool) -> None:
+    said = {
+        "X-Forwarded-Proto": "https",
+        "x-forwarded-host": "evil.example",
+        "FORWARDED": "host=evil.example",
+        "X-Original-URL": "/admin",
+        "Host": "h",
+        "X-Other": "kept",
+    }
+    request = make_mocked_request("GET", "/", headers=said).clone(remote=peer or "")
+
+    names = {name for name, _ in headers_from(request)}
+
+    assert names == (said.keys() if is_believed else {"Host", "X-Other"})
