@@ -46,6 +46,7 @@ from asyncservice.organization import (
     filecolumns,
     jobs,
     leftovers,
+    tracking,
     transactions,
 )
 from asyncservice.organization.importing import problems, sources, splitter
@@ -299,6 +300,8 @@ _GROUPS: Final[Mapping[str, Sequence[_Entry]]] = {
         _fixed("fetchxml", fetchxmltext.MAX_LENGTH, "A query in FetchXML.", "characters"),
         _fixed("sql", sqltext.MAX_SQL_LENGTH, "A query in SQL.", "characters"),
         _fixed("sql_depth", sqltext.MAX_SQL_DEPTH, "Parentheses and signs inside each other in SQL.", "levels"),
+        _fixed("tracked_rows", tracking.MAX_TRACKED, "A table whose changes are tracked.", "rows"),
+        _fixed("delta_link", tracking.LOOKS_KEPT, "A link to changes is good for so long.", "seconds"),
         _fixed("query_option", odatamask.MAX_LENGTH, "An option of a URL, such as $filter.", "characters"),
     ),
     "files": (
