@@ -146,6 +146,27 @@ async def test_nothing_is_missed_when_a_writer_stands_still_while_others_look() 
         assert NEW in follower.copy
 
 
+async def test_nothing_is_missed_when_a_writer_is_seen_before_and_after_its_last_call() -> None:
+    # Between the two looks nothing is written but that call: where it decides, no row of the table.
+    counted = FaultyStorage(MemoryStorage())
+    await prepare(counted)
+    begun = len(counted.calls)
+    await write(an_organization(counted))
+    for number in range(1, len(counted.calls) - begun + 1):
+        account = MemoryStorage()
+        await prepare(account)
+        follower = Follower(account)
+        frozen = FreezingStorage(account, number=number)
+        task = asyncio.create_task(write(an_organization(FaultyStorage(frozen, number=number, fault=Fault.DIES_AFTER))))
+        await frozen.frozen.wait()
+        await follower.follow()
+        frozen.thawed.set()
+        with suppress(Died):
+            await task
+        await follower.follow()
+        assert follower.copy == await table(account), counted.calls[begun + number - 1]
+
+
 async def test_what_changes_while_the_table_is_looked_at_is_told_by_one_of_both_looks() -> None:
     counted = FaultyStorage(MemoryStorage())
     await prepare(counted)
