@@ -111,6 +111,20 @@ goal             goalownerid             systemuser      user_goal_goalowner    
 goal             rollupqueryactualintegerid goalrollupquery goalrollupquery_actualint   rollupqueryactualintegerid    RemoveLink
 team             administratorid         systemuser      lk_teambase_administratorid    administratorid               NoCascade
 queue            primaryuserid           systemuser      queue_primary_user             primaryuserid                 NoCascade
+queue            owningbusinessunit      businessunit    business_unit_queues2          owningbusinessunit            NoCascade
+list             owninguser              systemuser      user_list                      owninguser                    NoCascade
+list             createdby               systemuser      lk_list_createdby              createdby                     NoCascade
+bulkoperation    regardingobjectid       list            List_BulkOperations            regardingobjectid_list        Cascade
+annotation       owninguser              systemuser      annotation_owning_user         owninguser                    NoCascade
+duplicaterule    owningbusinessunit      businessunit    BusinessUnit_DuplicateRules    owningbusinessunit            NoCascade
+import           owningbusinessunit      businessunit    BusinessUnit_Imports           owningbusinessunit            NoCascade
+importdata       ownerid                 owner           owner_importdatas              ownerid                       NoCascade
+sdkmessageprocessingstep eventhandler    plugintype      plugintype_sdkmessageprocessingstep eventhandler_plugintype  Cascade
+sdkmessageprocessingstep eventhandler    serviceendpoint serviceendpoint_sdkmessageprocessingstep eventhandler_serviceendpoint Cascade
+sdkmessageprocessingstep plugintypeid    plugintype      plugintypeid_sdkmessageprocessingstep plugintypeid           Restrict
+sdkmessageprocessingstep sdkmessageid    sdkmessage      sdkmessageid_sdkmessageprocessingstep sdkmessageid           Restrict
+sdkmessageprocessingstep impersonatinguserid systemuser  impersonatinguserid_sdkmessageprocessingstep impersonatinguserid NoCascade
+sdkmessageprocessingstep createdby       systemuser      createdby_sdkmessageprocessingstep createdby                 NoCascade
 """  # noqa: E501 - a table is read by its columns
 
 
