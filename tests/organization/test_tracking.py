@@ -174,8 +174,8 @@ async def test_what_changes_while_the_table_is_looked_at_is_told_by_one_of_both_
     for number in range(1, len(counted.calls)):
         account = MemoryStorage()
         await prepare(account)
-        follower = Follower(FreezingStorage(account, number=number))
-        looking = follower._account
+        looking = FreezingStorage(account, number=number)
+        follower = Follower(looking)
         task = asyncio.create_task(follower.follow())
         waiting = asyncio.create_task(looking.frozen.wait())
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
