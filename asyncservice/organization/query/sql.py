@@ -66,6 +66,8 @@ class _Reader:
         source = select.args.get("from_")
         if source is None:
             raise unsupported("no FROM", "name a table")
+        if not select.expressions:
+            raise unsupported("a SELECT of nothing", "name the columns between SELECT and FROM")
         only(source, "FROM", "this")
         self._tables = Tables(source.this, catalog)
         self._keys: dict[_Meant, str] = {}
