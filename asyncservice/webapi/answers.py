@@ -1,15 +1,19 @@
 """Answers to writes: without a body, or with the row as it is now (reference web-api-wire, sections 3, 7, 9)."""
 
+import logging
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
-from asyncservice.organization.errors import RecordNotFound
 from asyncservice.organization.requests import Outcome
 from asyncservice.organization.schema.entities import Entity
+from asyncservice.storage.errors import StorageUnavailable
 from asyncservice.webapi.context import Api
 from asyncservice.webapi.exchange import Request, Response
 from asyncservice.webapi.prefer import applied
 from asyncservice.webapi.reading import answer_row
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def created(api: Api, request: Request, entity: Entity, outcome: Outcome) -> Response:
@@ -39,11 +43,17 @@ async def deleted(_outcomes: Sequence[Outcome]) -> Response:
 async def _represented(
     api: Api, request: Request, entity: Entity, outcome: Outcome, where: dict[str, str], *, status: HTTPStatus
 ) -> Response:
-    values = await api.organization.source(entity.name).find(outcome.id)
-    if values is None:
-        # Somebody else removed it since.
-        raise RecordNotFound(entity.name, outcome.id)
-    response = await answer_row(api, request, entity, values, status=status, expands=status is HTTPStatus.CREATED)
+    try:
+        # Of what is no record, such as a job, the outcome does not tell the row.
+        values = outcome.values or await api.organization.source(entity.name).find(outcome.id)
+        if not values:
+            return Response(headers=where)  # Somebody else removed it since.
+        response = await answer_row(api, request, entity, values, status=status, expands=status is HTTPStatus.CREATED)
+    except StorageUnavailable:
+        # What was written counts, and who is told otherwise writes it again. A preference is a wish: without the row
+        # the answer is that of a request that did not ask for it.
+        _log.warning("%s %s is done, but its row cannot be shown.", request.method, request.path, exc_info=True)
+        return Response(headers=where)
     preferences = response.headers.get("Preference-Applied")
     texts = ("return=representation", *((preferences,) if preferences else ()))
     return Response(status=status, headers={**response.headers, **where, **applied(*texts)}, body=response.body)

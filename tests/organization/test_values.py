@@ -113,7 +113,12 @@ def any_value(attribute: Attribute) -> st.SearchStrategy[Any]:
         case AttributeType.MONEY:
             return MONEY
         case AttributeType.DECIMAL:
-            return st.decimals(-1000, 1000, places=attribute.precision)
+            low = (
+                Decimal(-1000)
+                if attribute.min_value is None
+                else max(Decimal(-1000), Decimal(str(attribute.min_value)))
+            )
+            return st.decimals(low, 1000, places=attribute.precision)
         case AttributeType.DOUBLE:
             return st.floats(attribute.min_value, attribute.max_value)
         case AttributeType.BOOLEAN:

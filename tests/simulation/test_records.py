@@ -1,8 +1,8 @@
 """Transactions over few records by several processes that die, stand still and lose answers, in orders drawn by seeds.
 
 What must hold is read from the tables alone, row by row as the storage keeps them: after recovery no row carries a
-transaction, alternate keys are those of the records that are there, one for each, versions have only grown, and every
-transaction that was told to be done is there while none is there in part.
+transaction, alternate keys are those of the records that are there, one for each, versions have only grown, and no
+transaction is there in part.
 """
 
 import asyncio

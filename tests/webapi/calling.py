@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from asyncservice.organization.organization import Organization
 from asyncservice.organization.wellknown import LOCAL_USER
+from asyncservice.storage.account import Storage
 from asyncservice.storage.memory import MemoryStorage
 from asyncservice.webapi.application import OpenDoor, WebApi
 from asyncservice.webapi.exchange import Address, Headers, Request, Response
@@ -116,9 +117,9 @@ class Client:
         return answered.id
 
 
-async def a_client() -> Client:
+async def a_client(storage: Storage | None = None) -> Client:
     """Return a client of an organization that has just been made."""
-    organization = Organization(MemoryStorage())
+    organization = Organization(storage or MemoryStorage())
     await organization.create()
     await organization.seed(now=NOON)
     clock = StillClock()

@@ -7,7 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from asyncservice.organization.wellknown import LOCAL_USER
-from tests.webapi.calling import ROOT, Client, a_client
+from asyncservice.storage.memory import MemoryStorage
+from tests.faults import Fault, FaultyStorage
+from tests.webapi.calling import ROOT, Answered, Client, a_client
 
 NOBODY = str(UUID(int=0xDEAD))
 
@@ -33,6 +35,31 @@ async def test_a_representation_of_a_create_is_expanded_and_one_of_an_update_is_
     assert made.headers["ETag"] == made.json["@odata.etag"] != changed.json["@odata.etag"]
     assert changed.headers["OData-EntityId"] == made.headers["OData-EntityId"] == f"{ROOT}accounts({made.id})"
     assert "Location" not in changed.headers
+
+
+async def test_a_row_that_was_made_and_cannot_be_shown_is_told_to_be_made() -> None:
+    """Who is told that the storage does not answer makes the row again; so the answer is one without it."""
+    storage = FaultyStorage(MemoryStorage(), number=-1, fault=Fault.FAILS_BEFORE)
+    client = await a_client(storage)
+    contact = await client.make("contacts", lastname="L")
+
+    async def made() -> tuple[Answered, int]:
+        before = len(storage.calls)
+        body = {"name": "A", "primarycontactid@odata.bind": f"contacts({contact})"}
+        prefer = 'return=representation,odata.include-annotations="*"'
+        return await client.post("accounts", body, Prefer=prefer), len(storage.calls) - before
+
+    await made()
+    shown, calls = await made()
+    # The last call looks up a name for an annotation, long after the row was written.
+    storage.fail_at(len(storage.calls) + calls)
+    unshown, _ = await made()
+
+    assert (shown.status, unshown.status) == (201, 204)
+    assert unshown.text == ""
+    assert "Preference-Applied" not in unshown.headers
+    assert (await client.get(f"accounts({unshown.id})?$select=name")).json["name"] == "A"
+    assert len((await client.get("accounts")).rows) == 3
 
 
 async def test_a_row_gets_what_the_system_knows_of_it_and_every_change_tells_who_and_when(client: Client) -> None:
